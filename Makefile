@@ -1,0 +1,67 @@
+# gtr-beir. `make` prints what there is; every target sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GTR := $(BIN)/gtr-beir
+READY := $(VENV)/.ready
+SUITE ?= public
+LEVEL ?= small
+FLAGS ?=
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test check verify eval bm25 colbert beir leaderboard bench clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-32s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  FLAGS='--dtype bf16 ...' goes to gtr-beir; see gtr-beir run --help"
+
+setup: $(READY) ## make .venv with everything that demo, test, check and verify need
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## the whole way on the embedded dataset and checkpoint, about a minute
+	@$(BIN)/python -m evaluate.demo.tour
+
+test: $(READY) ## the tests
+	$(BIN)/python -m pytest
+
+check: $(READY) ## ruff, mypy --strict, the floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_floors.py
+
+verify: $(READY) ## all-MiniLM-L6-v2 on real SciFact against its published values
+	$(BIN)/python benchmarks/verify_scifact.py $(FLAGS)
+
+eval: $(READY) ## MODEL=gtr-base DATASET=scifact: one system on one dataset
+	@test -n "$(MODEL)" && test -n "$(DATASET)" || { echo "make eval MODEL=gtr-base DATASET=scifact"; exit 2; }
+	$(GTR) run "$(MODEL)" -d "$(DATASET)" $(FLAGS)
+
+bm25: $(READY) ## DATASET=scifact: the BM25 baselines on one dataset
+	@test -n "$(DATASET)" || { echo "make bm25 DATASET=scifact"; exit 2; }
+	$(GTR) run bm25-flat -d "$(DATASET)" $(FLAGS)
+
+colbert: $(READY) ## DATASET=scifact: the ColBERT baseline on one dataset
+	@test -n "$(DATASET)" || { echo "make colbert DATASET=scifact"; exit 2; }
+	$(GTR) run colbert -d "$(DATASET)" $(FLAGS)
+
+beir: $(READY) ## MODEL=gtr-base [SUITE=public]: one system on a suite, then the leaderboard
+	@test -n "$(MODEL)" || { echo "make beir MODEL=gtr-base [SUITE=public|zero-shot|all]"; exit 2; }
+	$(GTR) run "$(MODEL)" --suite "$(SUITE)" $(FLAGS)
+	$(GTR) leaderboard
+
+leaderboard: $(READY) ## results/leaderboard.md and .csv from the records and the published numbers
+	$(GTR) leaderboard
+
+bench: $(READY) ## [LEVEL=small|full]: speed and memory beside the peers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/run_all.py --level $(LEVEL)
+
+clean: ## remove what was built; datasets and results stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

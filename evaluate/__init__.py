@@ -1,0 +1,41 @@
+"""gtr-beir: how well does a GTR checkpoint retrieve on all of BEIR?
+
+Five names are the Python interface; each is loaded when it is first used, so that `import evaluate`
+stays light:
+
+    load_dataset(name)            -> Dataset
+    load_system(name, ...)        -> System
+    benchmark(system, dataset)    -> Record
+    leaderboard(results, ...)     -> list[Table]
+    Run                           the one ranking type; Run.read("my.trec", dataset)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evaluate.data.store import load_dataset as load_dataset
+    from evaluate.evaluation import benchmark as benchmark
+    from evaluate.report.table import leaderboard as leaderboard
+    from evaluate.runs import Run as Run
+    from evaluate.systems.base import load_system as load_system
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load_dataset": "evaluate.data.store",
+    "load_system": "evaluate.systems.base",
+    "benchmark": "evaluate.evaluation",
+    "leaderboard": "evaluate.report.table",
+    "Run": "evaluate.runs",
+}
+__all__ = ["Run", "benchmark", "leaderboard", "load_dataset", "load_system"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'evaluate' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,407 @@
+"""The command line: one thin function a subcommand; errors become one sentence here.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import evaluate
+from evaluate.errors import GtrBeirError, UsageError
+
+if TYPE_CHECKING:
+    from evaluate.records import Record
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if "act" not in options:
+        parser.print_help()
+        return 2
+    try:
+        options.act(options)
+        sys.stdout.flush()
+    except GtrBeirError as error:
+        print(f"gtr-beir: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ngtr-beir: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gtr-beir",
+        description="How well does a GTR checkpoint retrieve on all of BEIR, against BM25, ColBERT "
+        "and the published numbers?",
+        epilog="Every command explains itself: gtr-beir run --help",
+    )
+    parser.add_argument("--version", action="version", version=f"gtr-beir {evaluate.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_run(commands)
+    _add_datasets(commands)
+    _add_leaderboard(commands)
+    _add_score(commands)
+    _add_compare(commands)
+    return parser
+
+
+def _folders(parser: argparse.ArgumentParser, *, results: bool = False) -> None:
+    parser.add_argument(
+        "--datasets-dir", type=Path, help="default: $GTR_BEIR_DATASETS or datasets_cache"
+    )
+    if results:
+        _results_folder(parser)
+
+
+def _results_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results-dir",
+        type=Path,
+        default=Path(os.environ.get("GTR_BEIR_RESULTS") or "results"),
+        help="default: $GTR_BEIR_RESULTS or results",
+    )
+
+
+def _quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only results")
+
+
+# run ----------------------------------------------------------------------------------------------
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="rank, score and record datasets with a system",
+        description="Rank, score and record datasets with one system. What is done already is not "
+        "done again; an interrupted run goes on where it was.",
+    )
+    parser.add_argument(
+        "system", help="bm25-flat, a Hugging Face id, or a sentence-transformers folder"
+    )
+    parser.add_argument("-d", "--dataset", action="append", default=[], metavar="NAME")
+    parser.add_argument("--suite", help="all, zero-shot, public or demo")
+    parser.add_argument("--label", help="name in folders and tables (default: the system's)")
+    parser.add_argument(
+        "--protocol",
+        choices=["paper", "hub"],
+        default="paper",
+        help="lengths: of the GTR paper by dataset (default), or the checkpoint's own",
+    )
+    parser.add_argument("--dtype", metavar="fp32|bf16", help="precision of the encoder")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
+    parser.add_argument("--revision", help="commit, tag or branch of a Hugging Face id")
+    parser.add_argument("--depth", type=int, default=1000, help="documents kept a query (1000)")
+    parser.add_argument(
+        "--self-matches",
+        choices=["drop", "keep"],
+        default="drop",
+        help="documents that have the query's own id: dropped before the cut (default), or kept",
+    )
+    parser.add_argument("--block-documents", type=int, metavar="N", help="documents in a block")
+    parser.add_argument("--batch-tokens", type=int, metavar="N", help="padded tokens in a batch")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the arithmetic")
+    parser.add_argument(
+        "--discard-embeddings", action="store_true", help="keep no vectors, only rankings"
+    )
+    parser.add_argument("--again", action="store_true", help="replace a record that is there")
+    parser.add_argument("--offline", action="store_true", help="fetch nothing")
+    _folders(parser, results=True)
+    _quiet(parser)
+    parser.set_defaults(act=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from evaluate.data.registry import suite
+    from evaluate.data.store import load_dataset
+
+    names = [*options.dataset, *(suite(options.suite) if options.suite else ())]
+    if not names:
+        raise UsageError(
+            "no dataset was named; give -d NAME (as often as you like) or --suite NAME"
+        )
+    for value, flag in (
+        (options.depth, "--depth"),
+        (options.block_documents, "--block-documents"),
+        (options.batch_tokens, "--batch-tokens"),
+        (options.threads, "--threads"),
+    ):
+        if value is not None and value < 1:
+            raise UsageError(f"{flag} {value} is not possible; give 1 or more")
+    datasets = [load_dataset(name, datasets_dir=options.datasets_dir) for name in names]
+    if options.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
+
+    from evaluate.blocks import DEFAULT_BLOCK
+    from evaluate.evaluation import Plan, benchmark
+    from evaluate.systems.base import Settings, load_system
+
+    system = load_system(
+        options.system,
+        Settings(
+            protocol=options.protocol,
+            dtype=options.dtype,
+            device=options.device,
+            batch_tokens=options.batch_tokens,
+            revision=options.revision,
+            offline=options.offline,
+        ),
+    )
+    plan = Plan(
+        results_dir=options.results_dir,
+        label=options.label,
+        depth=options.depth,
+        self_matches=options.self_matches,
+        block_documents=options.block_documents or DEFAULT_BLOCK,
+        keep_embeddings=not options.discard_embeddings,
+        again=options.again,
+        quiet=options.quiet,
+    )
+    for dataset in datasets:
+        record = benchmark(system, dataset, plan)
+        print(_record_line(record), flush=True)
+    if not options.quiet:
+        print(
+            f"records and runs: {options.results_dir / (options.label or system.name)}\n"
+            "leaderboard:      gtr-beir leaderboard",
+            file=sys.stderr,
+        )
+
+
+def _record_line(record: Record) -> str:
+    values = "  ".join(
+        f"{title} {record.measures[name]:.4f}"
+        for title, name in (
+            ("NDCG@10", "ndcg@10"),
+            ("Recall@100", "recall@100"),
+            ("Recall@1000", "recall@1000"),
+        )
+    )
+    return (
+        f"{record.dataset}  {record.system}  {values}  {record.n_queries:,} queries  "
+        f"{record.signature}"
+    )
+
+
+# datasets -----------------------------------------------------------------------------------------
+
+
+def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("datasets", help="list, import and check datasets")
+    inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    listing = inner.add_parser("list", help="all datasets, and which of them are here")
+    _folders(listing)
+    listing.set_defaults(act=_datasets_list)
+
+    bring = inner.add_parser(
+        "import",
+        help="bring a BEIR folder or zip into the store",
+        description="Read a BEIR folder or zip strictly, in one pass, into the store. A registered "
+        "name must have the released counts; any other name is a dataset of your own.",
+    )
+    bring.add_argument("path", type=Path, help="folder or zip with corpus, queries and qrels")
+    bring.add_argument("--name", help="default: the folder's or zip's own name")
+    bring.add_argument("--split", help="judgements to use (default: the registry's, else test)")
+    _folders(bring)
+    _quiet(bring)
+    bring.set_defaults(act=_datasets_import)
+
+    check = inner.add_parser("check", help="prove that datasets on this machine are whole")
+    check.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+    _folders(check)
+    check.set_defaults(act=_datasets_check)
+
+
+def _datasets_list(options: argparse.Namespace) -> None:
+    import tabulate
+
+    from evaluate.data.registry import DEMO, benchmark_names, registered
+    from evaluate.data.store import datasets_folder, is_here, names_here, read_manifest
+
+    folder = datasets_folder(options.datasets_dir)
+    own = [name for name in names_here(folder) if registered(name) is None]
+    if DEMO not in own:
+        own.append(DEMO)
+    lines = []
+    for name in (*benchmark_names(), *own):
+        spec = registered(name)
+        parts = spec.parts if spec else ()
+        here = all(is_here(part, folder) for part in parts) if parts else is_here(name, folder)
+        documents, queries = (spec.documents, spec.queries) if spec else (None, None)
+        if spec is None and here:
+            manifest = read_manifest(folder / name)
+            documents, queries = int(manifest["documents"]), int(manifest["queries"])
+        lines.append(
+            [
+                name,
+                f"{documents:,}" if documents else "",
+                f"{queries:,}" if queries else "",
+                spec.split if spec else "",
+                "yes" if here else "comes with gtr-beir" if name == DEMO else "no",
+                "gated" if spec and spec.gated else "public" if spec else "own",
+                f"{spec.zip_bytes / 1e6:,.0f} MB" if spec and spec.zip_bytes else "",
+                (spec.licence or "") if spec else "",
+            ]
+        )
+    headers = ["dataset", "documents", "queries", "split", "here", "access", "zip", "licence"]
+    align = ("left", "right", "right", "left", "left", "left", "right", "left")
+    print(tabulate.tabulate(lines, headers, "simple", disable_numparse=True, colalign=align))
+
+
+def _datasets_import(options: argparse.Namespace) -> None:
+    from evaluate.data.importing import import_beir
+    from evaluate.data.store import Dataset
+
+    brought = import_beir(
+        options.path,
+        name=options.name,
+        split=options.split,
+        datasets_dir=options.datasets_dir,
+        quiet=options.quiet,
+    )
+    for dataset in [brought] if isinstance(brought, Dataset) else brought.parts:
+        facts = dataset.manifest
+        print(
+            f"{dataset.name}: {facts['documents']:,} documents, "
+            f"{facts['queries']:,} judged queries, "
+            f"{facts['judgements']:,} judgements ({facts['split']})"
+        )
+        for key, words in (
+            ("blank_documents", "documents have neither title nor text"),
+            ("judged_documents_missing", "judgements name documents that the corpus lacks"),
+            ("unjudged_queries", "queries have no judgement and are left out"),
+        ):
+            if facts[key]:
+                print(f"  {facts[key]:,} {words}")
+
+
+def _datasets_check(options: argparse.Namespace) -> None:
+    from evaluate.data.registry import registered
+    from evaluate.data.store import check_files, datasets_folder, load_dataset, names_here
+    from evaluate.errors import StoreError
+
+    folder = datasets_folder(options.datasets_dir)
+    names: list[str] = []
+    for name in options.names or names_here(folder):
+        spec = registered(name)
+        names += spec.parts if spec and spec.parts else [name]
+    if not names:
+        raise UsageError(f"there is no dataset in {folder}; `gtr-beir datasets import PATH`")
+    broken = []
+    for name in names:
+        load_dataset(name, datasets_dir=folder)
+        problems = list(check_files(folder / name))
+        print(f"{name}: {'; '.join(problems) if problems else 'whole'}", flush=True)
+        broken += [name] if problems else []
+    if broken:
+        raise StoreError(
+            f"{', '.join(broken)}: damaged; mend it with `gtr-beir datasets import PATH --name "
+            f"{broken[0]}`"
+        )
+
+
+# leaderboard --------------------------------------------------------------------------------------
+
+
+def _add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "leaderboard",
+        help="own records beside the published numbers, as tables",
+        description="Write leaderboard.* into the results folder: NDCG@10 and Recall@100, own "
+        "records beside the published numbers.",
+    )
+    parser.add_argument("--format", default="md,csv", help="of md, csv, html, latex (md,csv)")
+    parser.add_argument("--print", action="store_true", help="also print the markdown")
+    _results_folder(parser)
+    parser.set_defaults(act=_leaderboard)
+
+
+def _leaderboard(options: argparse.Namespace) -> None:
+    from evaluate.files import atomic_write
+    from evaluate.records import read_all
+    from evaluate.report import render
+    from evaluate.report.table import differences, leaderboard
+
+    formats = [name.strip() for name in options.format.split(",") if name.strip()]
+    for name in formats:
+        if name not in render.FORMATS:
+            raise UsageError(f"there is no format '{name}'; choose of {', '.join(render.FORMATS)}")
+    tables = leaderboard(options.results_dir)
+    compared = differences(read_all(options.results_dir))
+    for name in formats:
+        path = options.results_dir / f"leaderboard.{render.SUFFIXES[name]}"
+        with atomic_write(path, "w") as handle:
+            handle.write(render.FORMATS[name](tables, compared))
+        print(path)
+    if options.print:
+        print(render.markdown(tables, compared))
+
+
+# score, compare -----------------------------------------------------------------------------------
+
+
+def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "score",
+        help="score anyone's TREC run file",
+        description="Score a TREC run file (.gz as well). Nothing is dropped from it; queries that "
+        "it lacks score 0.",
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("-d", "--dataset", required=True, metavar="NAME")
+    parser.add_argument("--per-query", type=Path, metavar="CSV", help="write per-query values too")
+    _folders(parser)
+    parser.set_defaults(act=_score)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from evaluate.data.store import Dataset, load_dataset
+    from evaluate.evaluation import score_run, write_per_query
+
+    dataset = load_dataset(options.dataset, datasets_dir=options.datasets_dir)
+    if not isinstance(dataset, Dataset):
+        raise UsageError(f"{options.dataset} is a mean of forums; score each forum's run alone")
+    means, values = score_run(options.run, dataset)
+    for name, value in means.items():
+        print(f"{name:15} {value:.4f}")
+    print(f"{'queries':15} {len(values)}")
+    if options.per_query:
+        write_per_query(options.per_query, values)
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="paired significance tests of two results",
+        description="Compare two results by paired tests over the same queries. A and B are "
+        "folders of a system (every dataset that both have is compared), folders of one dataset, "
+        "or queries.csv files.",
+    )
+    parser.add_argument("a", type=Path)
+    parser.add_argument("b", type=Path)
+    parser.add_argument("--measure", default="ndcg@10")
+    parser.set_defaults(act=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from evaluate.report.comparison import compare_results, comparison_table
+
+    print(comparison_table(compare_results(options.a, options.b, options.measure)))

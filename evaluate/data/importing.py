@@ -1,0 +1,350 @@
+"""Import: one strict streaming pass from BEIR's layout into the store.
+
+Queries and judgements are read first (they are small, and most mistakes are there), then the
+corpus unit by unit, then ids are ranked and everything is counted. Nothing is visible under the
+dataset's name until all of it is right.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from evaluate.data import store
+from evaluate.data.beir_format import (
+    BeirSource,
+    Document,
+    Judgement,
+    read_documents,
+    read_qrels,
+    read_queries,
+)
+from evaluate.data.columns import UNIT, ColumnFile, ColumnWriter
+from evaluate.data.identifiers import IdPacker, rank_ids
+from evaluate.data.registry import DEMO, DatasetSpec, registered
+from evaluate.errors import InputError, UsageError
+from evaluate.files import (
+    Digest,
+    atomic_folder,
+    hash_file,
+    lock,
+    remove_leftovers,
+    sync_file,
+    write_json,
+)
+from evaluate.progress import Progress
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}(/[A-Za-z0-9][A-Za-z0-9._-]{0,79})?")
+_IDS = pa.schema([("id", pa.string())])
+_TEXTS = pa.schema([("title", pa.large_string()), ("text", pa.large_string())])
+_QUERIES = pa.schema([("id", pa.string()), ("text", pa.large_string())])
+_QRELS = pa.schema(
+    [
+        ("query_row", pa.int32()),
+        ("document_id", pa.string()),
+        ("document_row", pa.int32()),
+        ("grade", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Queries of one split and their judgements, checked against each other."""
+
+    queries: Mapping[str, str]
+    judgements: list[Judgement]
+    qrels_path: str
+    unjudged: int
+
+
+def import_beir(
+    path: Path,
+    *,
+    name: str | None = None,
+    split: str | None = None,
+    datasets_dir: Path | str | None = None,
+    quiet: bool = True,
+) -> store.Dataset | store.DatasetGroup:
+    """Bring a BEIR folder or zip into the store under `name` (default: the folder's own name).
+
+    `cqadupstack` brings its 12 forums, each from the folder of its name. A registered name must
+    have the registry's counts; any other name is a dataset of the user's own. Raises InputError
+    with file and line for whatever is wrong, and leaves what was there before as it was.
+    """
+    name = name or path.resolve().name.removesuffix(".zip")
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"'{name}' cannot be a dataset's name; use letters, digits, '.', '_' and '-', and "
+            "give it with --name"
+        )
+    spec = registered(name)
+    if spec is not None and spec.parts:
+        parts = [
+            _import_one(BeirSource(path, part.rpartition("/")[2]), part, split, datasets_dir, quiet)
+            for part in spec.parts
+        ]
+        return store.DatasetGroup(spec, parts)
+    return _import_one(BeirSource(path), name, split, datasets_dir, quiet)
+
+
+def _import_one(
+    source: BeirSource,
+    name: str,
+    split: str | None,
+    datasets_dir: Path | str | None,
+    quiet: bool,
+) -> store.Dataset:
+    spec = registered(name)
+    split = split or (spec.split if spec else _default_split(source))
+    folder = store.datasets_folder(datasets_dir)
+    progress = Progress(
+        f"import {name}", spec.documents if spec else None, "documents", quiet=quiet
+    )
+    target = folder / name
+    with lock(folder / ".locks" / f"{name.replace('/', '--')}.lock", say=progress.say):
+        remove_leftovers(target.parent)
+        judged = _read_judged(source, split)
+        _check_judged(judged, spec)
+        with atomic_folder(target) as work:
+            _write_dataset(source, judged, spec, name, split, work, progress)
+    progress.finish()
+    return store.Dataset(target)
+
+
+def import_demo(folder: Path) -> None:
+    """The dataset that the package carries."""
+    from evaluate.demo import DATASET_DIR
+
+    import_beir(DATASET_DIR, name=DEMO, split="test", datasets_dir=folder)
+
+
+def _default_split(source: BeirSource) -> str:
+    splits = source.splits()
+    if "test" in splits or not splits:
+        return "test"
+    if len(splits) == 1:
+        return splits[0]
+    raise UsageError(
+        f"{source.path} has judgements for {', '.join(splits)}; choose one with --split"
+    )
+
+
+def _read_judged(source: BeirSource, split: str) -> Judged:
+    judgements = read_qrels(source, split)
+    queries = read_queries(source)
+    qrels_path = source.display(f"qrels/{split}.tsv")
+    judged_ids = {judgement.query_id for judgement in judgements}
+    for judgement in judgements:
+        if judgement.query_id not in queries:
+            raise InputError(
+                f"query '{judgement.query_id}' is judged but is not in "
+                f"{source.display('queries.jsonl')}; add it there or remove its judgements",
+                path=qrels_path,
+                line=judgement.line,
+            )
+    kept = {identifier: text for identifier, text in queries.items() if identifier in judged_ids}
+    for identifier, text in kept.items():
+        if not text.strip():
+            raise InputError(
+                f"query '{identifier}' is judged but its text is blank; give it a text",
+                path=source.display("queries.jsonl"),
+            )
+    return Judged(kept, judgements, qrels_path, len(queries) - len(kept))
+
+
+def _check_judged(judged: Judged, spec: DatasetSpec | None) -> None:
+    if spec is None:
+        return
+    if spec.queries is not None and len(judged.queries) != spec.queries:
+        raise _wrong_count(
+            judged.qrels_path, spec, "judged queries", len(judged.queries), spec.queries
+        )
+    grades = dict(collections.Counter(judgement.grade for judgement in judged.judgements))
+    if not any(grades == dict(state.grades) for state in spec.judgements):
+        expected = " or ".join(
+            f"{state.lines:,} ({_histogram(state.grades)})" for state in spec.judgements
+        )
+        raise InputError(
+            f"{len(judged.judgements):,} judgements ({_histogram(grades)}) where {spec.name} has "
+            f"{expected}; {_OTHER_NAME}",
+            path=judged.qrels_path,
+        )
+
+
+_OTHER_NAME = "get the released files, or import it as a dataset of your own with another --name"
+
+
+def _wrong_count(path: str, spec: DatasetSpec, what: str, found: int, expected: int) -> InputError:
+    return InputError(
+        f"{found:,} {what} where {spec.name} has {expected:,}; {_OTHER_NAME}", path=path
+    )
+
+
+def _histogram(grades: Mapping[int, int]) -> str:
+    return ", ".join(f"grade {grade}: {grades[grade]:,}" for grade in sorted(grades))
+
+
+def _write_dataset(
+    source: BeirSource,
+    judged: Judged,
+    spec: DatasetSpec | None,
+    name: str,
+    split: str,
+    work: Path,
+    progress: Progress,
+) -> None:
+    files: dict[str, dict[str, Any]] = {}
+    corpus_path = source.display("corpus.jsonl")
+    corpus = _write_corpus(read_documents(source), work, files, progress)
+    if corpus.documents == 0:
+        raise InputError("there is no document in it", path=corpus_path)
+    if spec is not None and spec.documents is not None and corpus.documents != spec.documents:
+        raise _wrong_count(corpus_path, spec, "documents", corpus.documents, spec.documents)
+    ids = corpus.packer.pack()
+    ranking = rank_ids(ids)
+    if ranking.duplicate is not None:
+        earlier, later = ranking.duplicate
+        raise InputError(
+            f"document id '{ids[later]}' is already on line {earlier + 1}; ids must be unique",
+            path=corpus_path,
+            line=later + 1,
+        )
+    _save_array(work / "id_rank.npy", ranking.rank, files)
+    _save_array(work / "unit_digests.npy", corpus.digests, files)
+    query_digest = _write_queries(judged, work, files)
+    qrels_digest, missing = _write_qrels(judged, work, files)
+    if missing == len(judged.judgements):
+        raise InputError(
+            f"none of the judged documents is in {corpus_path}; these judgements belong to another "
+            "corpus",
+            path=judged.qrels_path,
+        )
+    for file in files:
+        sync_file(work / file)
+    fingerprints = {
+        "corpus": Digest().add(corpus.digests.tobytes()).hex(),
+        "queries": query_digest,
+        "judgements": qrels_digest,
+    }
+    fingerprint = Digest()
+    for part in fingerprints.values():
+        fingerprint.add(part)
+    write_json(
+        work / "manifest.json",
+        {
+            "format": store.FORMAT,
+            "name": name,
+            "split": split,
+            "documents": corpus.documents,
+            "queries": len(judged.queries),
+            "judgements": len(judged.judgements),
+            "grades": dict(sorted(collections.Counter(j.grade for j in judged.judgements).items())),
+            "blank_documents": corpus.blank,
+            "blank_titles": corpus.blank_titles,
+            "blank_texts": corpus.blank_texts,
+            "judged_documents_missing": missing,
+            "unjudged_queries": judged.unjudged,
+            "fingerprint": fingerprint.hex(),
+            "fingerprints": fingerprints,
+            "files": files,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    documents: int
+    blank: int
+    blank_titles: int
+    blank_texts: int
+    packer: IdPacker
+    digests: np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def _write_corpus(
+    documents: Iterable[Document], work: Path, files: dict[str, dict[str, Any]], progress: Progress
+) -> _Corpus:
+    packer = IdPacker()
+    digests: list[bytes] = []
+    blank = blank_titles = blank_texts = count = 0
+    ids: list[str] = []
+    titles: list[str] = []
+    texts: list[str] = []
+    with (
+        ColumnWriter(work / "ids.arrow", _IDS) as id_writer,
+        ColumnWriter(work / "texts.arrow", _TEXTS) as text_writer,
+    ):
+
+        def write_unit() -> None:
+            packer.add(ids)
+            id_digest = id_writer.write(ids)
+            digests.append(Digest().add(id_digest + text_writer.write(titles, texts)).raw()[:16])
+            progress.advance(len(ids))
+            for column in (ids, titles, texts):
+                column.clear()
+
+        for document in documents:
+            title = document.title or ""
+            text = document.text or ""
+            no_title = not title.strip()
+            no_text = not text.strip()
+            blank_titles += no_title
+            blank_texts += no_text
+            blank += no_title and no_text
+            ids.append(document.id)
+            titles.append(title)
+            texts.append(text)
+            count += 1
+            if len(ids) == UNIT:
+                write_unit()
+        if ids:
+            write_unit()
+    files["ids.arrow"] = id_writer.entry()
+    files["texts.arrow"] = text_writer.entry()
+    table = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
+    return _Corpus(count, blank, blank_titles, blank_texts, packer, table)
+
+
+def _save_array(path: Path, array: np.ndarray[Any, Any], files: dict[str, dict[str, Any]]) -> None:
+    np.save(path, array, allow_pickle=False)
+    files[path.name] = {"bytes": path.stat().st_size, "sha256": hash_file(path)}
+
+
+def _in_units(*columns: list[Any]) -> Iterable[tuple[list[Any], ...]]:
+    for start in range(0, len(columns[0]), UNIT):
+        yield tuple(column[start : start + UNIT] for column in columns)
+
+
+def _write_queries(judged: Judged, work: Path, files: dict[str, dict[str, Any]]) -> str:
+    digest = Digest()
+    with ColumnWriter(work / "queries.arrow", _QUERIES) as writer:
+        for unit in _in_units(list(judged.queries), list(judged.queries.values())):
+            digest.add(writer.write(*unit))
+    files["queries.arrow"] = writer.entry()
+    return digest.hex()
+
+
+def _write_qrels(judged: Judged, work: Path, files: dict[str, dict[str, Any]]) -> tuple[str, int]:
+    """Returns the fingerprint, and how many judged documents are not in the corpus."""
+    query_row = {identifier: row for row, identifier in enumerate(judged.queries)}
+    document_ids = [judgement.document_id for judgement in judged.judgements]
+    document_rows = ColumnFile(work / "ids.arrow").find("id", document_ids)
+    digest = Digest()
+    with ColumnWriter(work / "qrels.arrow", _QRELS) as writer:
+        for unit in _in_units(
+            [query_row[judgement.query_id] for judgement in judged.judgements],
+            document_ids,
+            document_rows.tolist(),
+            [judgement.grade for judgement in judged.judgements],
+        ):
+            digest.add(writer.write(*unit))
+    files["qrels.arrow"] = writer.entry()
+    return digest.hex(), int((document_rows < 0).sum())

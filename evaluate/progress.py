@@ -1,0 +1,87 @@
+"""Progress of long work, in words: what, how much, how fast, how long still."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import IO
+
+
+class Progress:
+    """Progress of one stage: a moving line on a terminal, a plain line now and then in a pipe.
+
+    Shows how much is done, the rate, and the time left. Everything goes to standard error.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        total: int | None,
+        unit: str,
+        *,
+        quiet: bool = False,
+        stream: IO[str] | None = None,
+    ):
+        self._stage, self._total, self._unit = stage, total, unit
+        self._stream = sys.stderr if stream is None else stream
+        self._quiet = quiet
+        self._terminal = self._stream.isatty()
+        self._interval = 0.1 if self._terminal else 15.0
+        self._start = time.monotonic()
+        self._shown = self._start
+        self._done = 0
+        self._skipped = 0
+
+    def advance(self, count: int) -> None:
+        """`count` more units of work were done."""
+        self._done += count
+        now = time.monotonic()
+        if not self._quiet and now - self._shown >= self._interval:
+            self._shown = now
+            self._show(end="\r" if self._terminal else "\n")
+
+    def reach(self, done: int) -> None:
+        """So much is done in all; what `advance` was not told of was there already."""
+        self._skipped += max(done - self._done, 0)
+        self._done = max(done, self._done)
+
+    def finish(self) -> None:
+        if not self._quiet:
+            self._show(end="\n", finished=True)
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            clear = "\r\x1b[K" if self._terminal else ""
+            self._stream.write(f"{clear}{text}\n")
+            self._stream.flush()
+
+    def _show(self, *, end: str, finished: bool = False) -> None:
+        elapsed = max(time.monotonic() - self._start, 1e-9)
+        rate = (self._done - self._skipped) / elapsed
+        parts = [f"{self._stage}: {self._done:,}"]
+        if self._total is not None:
+            parts[0] += f" of {self._total:,}"
+        parts[0] += f" {self._unit}"
+        if self._skipped:
+            parts.append(f"{self._skipped:,} were there already")
+        if rate > 0:
+            parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2f}/s")
+        if finished:
+            parts.append(f"took {duration(elapsed)}")
+        elif self._total is not None and rate > 0:
+            parts.append(f"{duration((self._total - self._done) / rate)} left")
+        clear = "\r\x1b[K" if self._terminal else ""
+        self._stream.write(f"{clear}{', '.join(parts)}{end}")
+        self._stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """42 s, 3 min 05 s, 2 h 10 min, 3 d 4 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

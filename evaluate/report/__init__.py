@@ -1,0 +1,1 @@
+"""Reports: records and published numbers become tables, tables become text."""

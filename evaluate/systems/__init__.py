@@ -1,0 +1,1 @@
+"""Systems: whatever ranks a dataset's documents for its queries."""

@@ -1,0 +1,112 @@
+"""What a system is, and how its name becomes one.
+
+A name is looked up in SYSTEMS, whose values are `"module:Class"` strings, so that nothing heavy is
+imported before it is used; every other name is a dense checkpoint (a Hugging Face id or a folder).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from evaluate.blocks import DEFAULT_BLOCK
+from evaluate.data.store import Dataset
+from evaluate.errors import UsageError
+from evaluate.runs import Run
+
+Kind = Literal["query", "document"]
+
+SYSTEMS = {"bm25-flat": "evaluate.systems.bm25:Bm25"}
+"""Names with a home of their own; the class is called with (name, settings)."""
+
+DENSE = "evaluate.systems.dense:DenseSystem"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a user can choose about a system; a system refuses what it has no use for.
+
+    protocol: "paper" or "hub" lengths; dtype: "fp32" or "bf16" (None: the system's default);
+    device: "cpu", "cuda", "cuda:1" (None: a GPU where there is one); batch_tokens: padded tokens
+    of a batch (None: by device); offline: never touch the network.
+    """
+
+    protocol: str = "paper"
+    dtype: str | None = None
+    device: str | None = None
+    batch_tokens: int | None = None
+    revision: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How a search is carried out; of these only `k` and `self_matches` decide what is found.
+
+    work_dir holds finished blocks; keep_embeddings keeps vectors for later runs.
+    """
+
+    work_dir: Path
+    k: int = 1000
+    self_matches: Literal["drop", "keep"] = "drop"
+    block_documents: int = DEFAULT_BLOCK
+    keep_embeddings: bool = True
+    quiet: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gives: the run, and facts for the record (tokens, seconds, bytes, device)."""
+
+    run: Run
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class System(Protocol):
+    """A retrieval system.
+
+    name: for folders and tables; settings: what was chosen or defaulted, JSON; fingerprint:
+    SHA-256 of everything that decides its scores (weights, tokenizer, settings).
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def search(self, dataset: Dataset, options: SearchOptions) -> Found:
+        """Rank every document of the corpus for every query, exactly, to depth options.k."""
+        ...
+
+
+def load_system(name: str, settings: Settings | None = None, **choices: Any) -> System:
+    """The system that `name` stands for: a key of SYSTEMS, a Hugging Face id, or a folder.
+
+    `choices` are fields of Settings. Raises UsageError for a name or an option that cannot be used
+    and CheckpointError for a checkpoint that is not what it should be.
+    """
+    if settings is None:
+        try:
+            settings = Settings(**choices)
+        except TypeError as error:
+            raise UsageError(f"{error}; the choices are {', '.join(_choices())}") from None
+    if settings.protocol not in ("paper", "hub"):
+        raise UsageError(f"there is no protocol '{settings.protocol}'; choose 'paper' or 'hub'")
+    if settings.dtype == "fp16":
+        raise UsageError("fp16 is refused, T5 overflows in it; choose 'fp32' or 'bf16'")
+    if settings.dtype not in (None, "fp32", "bf16"):
+        raise UsageError(f"there is no dtype '{settings.dtype}'; choose 'fp32' or 'bf16'")
+    module, _, class_name = SYSTEMS.get(name, DENSE).partition(":")
+    system: System = getattr(importlib.import_module(module), class_name)(name, settings)
+    return system
+
+
+def _choices() -> list[str]:
+    return list(Settings.__dataclass_fields__)

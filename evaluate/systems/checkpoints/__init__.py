@@ -1,0 +1,1 @@
+"""Checkpoints in every form they were released in, loaded as one encoder."""
