@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaluate.data.store import load_dataset as load_dataset
+    from evaluate.data.catalogue import load_dataset as load_dataset
     from evaluate.evaluation import benchmark as benchmark
     from evaluate.report.table import leaderboard as leaderboard
     from evaluate.runs import Run as Run
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load_dataset": "evaluate.data.store",
+    "load_dataset": "evaluate.data.catalogue",
     "load_system": "evaluate.systems.base",
     "benchmark": "evaluate.evaluation",
     "leaderboard": "evaluate.report.table",

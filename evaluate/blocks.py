@@ -108,7 +108,8 @@ def _read(folder: Path) -> Arrays:
     for name, digest in read_json(folder / "block.json").items():
         path = folder / f"{name}.npy"
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            # Copy-on-write: nothing is written, but torch wants arrays that could be.
+            array = np.load(path, mmap_mode="c", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise StoreError(f"{path} is damaged ({error})") from error
         if array_digest(array) != digest:

@@ -125,8 +125,8 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _run(options: argparse.Namespace) -> None:
+    from evaluate.data.catalogue import load_dataset
     from evaluate.data.registry import suite
-    from evaluate.data.store import load_dataset
 
     names = [*options.dataset, *(suite(options.suite) if options.suite else ())]
     if not names:
@@ -294,8 +294,9 @@ def _datasets_import(options: argparse.Namespace) -> None:
 
 
 def _datasets_check(options: argparse.Namespace) -> None:
+    from evaluate.data.catalogue import load_dataset
     from evaluate.data.registry import registered
-    from evaluate.data.store import check_files, datasets_folder, load_dataset, names_here
+    from evaluate.data.store import check_files, datasets_folder, names_here
     from evaluate.errors import StoreError
 
     folder = datasets_folder(options.datasets_dir)
@@ -373,7 +374,8 @@ def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _score(options: argparse.Namespace) -> None:
-    from evaluate.data.store import Dataset, load_dataset
+    from evaluate.data.catalogue import load_dataset
+    from evaluate.data.store import Dataset
     from evaluate.evaluation import score_run, write_per_query
 
     dataset = load_dataset(options.dataset, datasets_dir=options.datasets_dir)

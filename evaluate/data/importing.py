@@ -28,7 +28,7 @@ from evaluate.data.beir_format import (
 )
 from evaluate.data.columns import UNIT, ColumnFile, ColumnWriter
 from evaluate.data.identifiers import IdPacker, rank_ids
-from evaluate.data.registry import DEMO, DatasetSpec, registered
+from evaluate.data.registry import DatasetSpec, registered
 from evaluate.errors import InputError, UsageError
 from evaluate.files import (
     Digest,
@@ -117,13 +117,6 @@ def _import_one(
             _write_dataset(source, judged, spec, name, split, work, progress)
     progress.finish()
     return store.Dataset(target)
-
-
-def import_demo(folder: Path) -> None:
-    """The dataset that the package carries."""
-    from evaluate.demo import DATASET_DIR
-
-    import_beir(DATASET_DIR, name=DEMO, split="test", datasets_dir=folder)
 
 
 def _default_split(source: BeirSource) -> str:

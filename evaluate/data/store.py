@@ -25,14 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluate.data.columns import UNIT, ColumnFile
-from evaluate.data.registry import (
-    DEMO,
-    DatasetSpec,
-    benchmark_names,
-    closest,
-    registered,
-)
-from evaluate.errors import StoreError, UsageError
+from evaluate.data.registry import DatasetSpec, registered
+from evaluate.errors import StoreError
 from evaluate.files import Digest, hash_file, read_json
 
 FORMAT = 1
@@ -213,41 +207,6 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
 
 def is_here(name: str, folder: Path) -> bool:
     return (folder / name / "manifest.json").is_file()
-
-
-def load_dataset(name: str, *, datasets_dir: Path | str | None = None) -> Dataset | DatasetGroup:
-    """Open a dataset that was imported before; `demo` imports itself.
-
-    `cqadupstack` is a DatasetGroup, all others are a Dataset. Raises UsageError, naming the command
-    that brings it, if the dataset (or a part of it) is not there.
-    """
-    folder = datasets_folder(datasets_dir)
-    group = registered(name)
-    if group is not None and group.parts:
-        missing = [part for part in group.parts if not is_here(part, folder)]
-        if missing:
-            raise UsageError(
-                f"{name} is the mean of {len(group.parts)} forums, and {missing[0]} is not in "
-                f"{folder}; bring them with `gtr-beir datasets import PATH --name {name}`"
-            )
-        return DatasetGroup(group, [Dataset(folder / part) for part in group.parts])
-    if name == DEMO and not is_here(name, folder):
-        from evaluate.data.importing import import_demo
-
-        import_demo(folder)
-    if not is_here(name, folder):
-        spec = registered(name)
-        if spec is None:
-            known = (*benchmark_names(), DEMO, *names_here(folder))
-            raise UsageError(
-                f"there is no dataset '{name}' in {folder}{closest(name, known)}; "
-                f"`gtr-beir datasets import PATH --name {name}` brings one of your own"
-            )
-        raise UsageError(
-            f"{name} is not in {folder}; bring it with "
-            f"`gtr-beir datasets import PATH --name {name}`"
-        )
-    return Dataset(folder / name)
 
 
 def names_here(folder: Path) -> tuple[str, ...]:

@@ -99,14 +99,15 @@ def average_sets() -> dict[str, tuple[str, ...]]:
     return {"avg-zero-shot": zero_shot_names(), "avg-public": suite("public")}
 
 
-def leaderboard(results_dir: Path | str = "results") -> list[Table]:
+def leaderboard(results_dir: Path | str = "results", *, published: bool = True) -> list[Table]:
     """NDCG@10 and Recall@100 over all datasets: own records first, then the published rows."""
     records = list(read_all(Path(results_dir)))
-    return [_table(measure, records) for measure in MEASURES]
+    values = published_values() if published else ()
+    return [_table(measure, records, values) for measure in MEASURES]
 
 
-def _table(measure: str, records: Sequence[Record]) -> Table:
-    published = [value for value in published_values() if _shown_metric(value) == measure]
+def _table(measure: str, records: Sequence[Record], values: Sequence[PublishedValue]) -> Table:
+    published = [value for value in values if _shown_metric(value) == measure]
     own_names = {record.dataset for record in records}
     columns = list(benchmark_names())
     columns += sorted(name for name in own_names if registered(name) is None)

@@ -1,0 +1,47 @@
+"""`make demo`: the whole way on the embedded dataset and checkpoint, as a user would type it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from evaluate.cli import main
+from evaluate.demo import CHECKPOINT_DIR
+
+RESULTS = Path("results/demo")
+
+
+def tour(results: Path = RESULTS) -> int:
+    """Run the commands one after the other; returns the exit code of the first that fails."""
+    start = time.perf_counter()
+    folder = ["--results-dir", str(results)]
+    toy = ["run", str(CHECKPOINT_DIR), "--label", "toy-gtr", "-d", "demo", "--offline", *folder]
+    commands = [
+        toy,
+        ["run", "bm25-flat", "-d", "demo", *folder],
+        ["compare", str(results / "bm25-flat"), str(results / "toy-gtr")],
+        ["leaderboard", *folder],
+    ]
+    for command in commands:
+        print(f"\n$ gtr-beir {shlex.join(command)}", flush=True)
+        code = main(command)
+        if code:
+            return code
+    from evaluate.records import read_all
+    from evaluate.report.render import markdown
+    from evaluate.report.table import leaderboard
+
+    print(f"\n{markdown(leaderboard(results, published=False))}")
+    print("The checkpoint is a toy trained on the very documents it searches: its scores say")
+    print("nothing about GTR. The full leaderboard, with the published numbers, is beside them.\n")
+    for record in read_all(results):
+        print(f"  {results / record.system / record.dataset}/  record.json, run.trec.gz, queries.csv")
+    print(f"  {results / 'leaderboard.md'}")
+    print(f"\nTook {time.perf_counter() - start:.0f} s.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tour())

@@ -1,0 +1,159 @@
+"""The dense system beside sentence-transformers and beir, with real and toy checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from beir.retrieval.evaluation import EvaluateRetrieval
+from beir.retrieval.search.dense import DenseRetrievalExactSearch
+from sentence_transformers import SentenceTransformer
+
+from evaluate import benchmark, load_dataset, load_system
+from evaluate.data.store import Dataset
+from evaluate.demo import CHECKPOINT_DIR
+from evaluate.errors import CheckpointError, NumericalError
+from evaluate.systems.base import SearchOptions
+from evaluate.systems.beir_model import BeirModel
+from evaluate.systems.encoder import token_batches
+
+TEXTS = [
+    "",
+    "one",
+    " leading and trailing blanks ",
+    "a much longer text about zero-shot retrieval, é ü 漢字",
+    "word " * 700,
+]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    dataset = load_dataset("demo", datasets_dir=tmp_path_factory.mktemp("demo"))
+    assert isinstance(dataset, Dataset)
+    return dataset
+
+
+def reference(path: str, texts: list[str], max_tokens: int) -> np.ndarray:
+    model = SentenceTransformer(
+        path, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32}
+    )
+    model.max_seq_length = max_tokens
+    return model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+
+
+@pytest.mark.parametrize("checkpoint", ["toy", "minilm"])
+def test_equal_to_sentence_transformers(checkpoint: str, request: pytest.FixtureRequest) -> None:
+    path = request.getfixturevalue("minilm") if checkpoint == "minilm" else str(CHECKPOINT_DIR)
+    system = load_system(path, device="cpu", offline=True)
+    encoded = system.encoder.encode(TEXTS, kind="document", max_tokens=256)
+    assert np.abs(encoded.vectors - reference(path, TEXTS, 256)).max() < 2e-5
+    assert np.abs(np.linalg.norm(encoded.vectors, axis=1) - 1).max() < 1e-6
+    assert encoded.tokens[-1] == 256
+    assert encoded.truncated.tolist() == [False, False, False, False, True]
+
+
+def test_scores_on_a_slice_of_scifact(scifact: Dataset, minilm: str) -> None:
+    """The published value itself is `make verify`; here, scores of a slice of it."""
+    system = load_system(minilm, protocol="hub", device="cpu", offline=True)
+    texts = scifact.texts(0, 64)
+    queries = scifact.query_texts[:20]
+    limits = {kind: system.max_tokens(scifact, kind) for kind in ("query", "document")}
+    assert limits == {"query": 256, "document": 256}
+    documents = system.encoder.encode(texts, kind="document", max_tokens=256).vectors
+    vectors = system.encoder.encode(queries, kind="query", max_tokens=256).vectors
+    theirs = reference(minilm, queries, 256) @ reference(minilm, texts, 256).T
+    assert np.abs(vectors @ documents.T - theirs).max() < 2e-6
+
+
+def test_plugs_into_beir(demo: Dataset, tmp_path: Path) -> None:
+    """The same vectors through beir's exact search and evaluation give the same numbers."""
+    system = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
+    record = benchmark(system, demo, results_dir=tmp_path, label="toy")
+    corpus, queries, qrels = demo.as_beir()
+    model = BeirModel(system.encoder, query_tokens=64, document_tokens=512)
+    search = DenseRetrievalExactSearch(model, show_progress_bar=False)
+    retriever = EvaluateRetrieval(search, score_function="dot")
+    results = retriever.retrieve(corpus, queries)
+    ndcg, mapped, recall, precision = retriever.evaluate(qrels, results, [1, 10, 100])
+    for ours, theirs in (
+        ("ndcg@10", ndcg["NDCG@10"]),
+        ("map@100", mapped["MAP@100"]),
+        ("recall@100", recall["Recall@100"]),
+        ("p@10", precision["P@10"]),
+    ):
+        assert record.measures[ours] == pytest.approx(theirs, abs=2e-5)
+
+
+def test_same_run_for_any_block_size_and_threads(demo: Dataset, tmp_path: Path) -> None:
+    system = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
+    runs = []
+    threads = torch.get_num_threads()
+    for number, (count, keep) in enumerate([(1, True), (2, False)]):
+        torch.set_num_threads(count)
+        options = SearchOptions(work_dir=tmp_path / str(number), keep_embeddings=keep)
+        runs.append(system.search(demo, options).run)
+    torch.set_num_threads(threads)
+    assert (runs[0].doc_rows == runs[1].doc_rows).all()
+    assert np.abs(np.nan_to_num(runs[0].scores - runs[1].scores, nan=0)).max() < 1e-6
+
+
+def test_bf16_is_another_system(demo: Dataset) -> None:
+    fp32 = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
+    bf16 = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True, dtype="bf16")
+    assert bf16.name.endswith("@bf16")
+    assert bf16.fingerprint != fp32.fingerprint
+    texts = demo.texts(0, 20)
+    one, two = (s.encoder.encode(texts, kind="document", max_tokens=512) for s in (fp32, bf16))
+    assert 0 < np.abs(one.vectors - two.vectors).max() < 0.05
+
+
+def test_changed_weights_change_the_fingerprint(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(CHECKPOINT_DIR, copy)
+    before = load_system(str(copy), device="cpu", offline=True).fingerprint
+    config = json.loads((copy / "config.json").read_text())
+    config["note"] = "changed"
+    (copy / "config.json").write_text(json.dumps(config))
+    assert load_system(str(copy), device="cpu", offline=True).fingerprint != before
+
+
+def test_nan_weights_stop_with_the_document(demo: Dataset, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    copy = tmp_path / "copy"
+    shutil.copytree(CHECKPOINT_DIR, copy)
+    weights = load_file(copy / "model.safetensors")
+    name = next(n for n in weights if "final_layer_norm" in n)
+    weights[name][:] = float("nan")
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    system = load_system(str(copy), device="cpu", offline=True)
+    with pytest.raises(NumericalError, match="not finite for queries"):
+        system.search(demo, SearchOptions(work_dir=tmp_path / "w"))
+
+
+def test_a_bin_that_holds_code_runs_nothing(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(CHECKPOINT_DIR, copy)
+    (copy / "model.safetensors").unlink()
+    mark = tmp_path / "executed"
+
+    class Code:
+        def __reduce__(self):
+            return (Path.touch, (mark,))
+
+    torch.save({"weight": Code()}, copy / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        load_system(str(copy), device="cpu", offline=True)
+    assert not mark.exists()
+
+
+def test_batches_keep_the_budget() -> None:
+    tokens = np.array([5, 300, 7, 7, 90, 1], dtype=np.int32)
+    batches = [batch.tolist() for batch in token_batches(tokens, 100)]
+    assert sorted(index for batch in batches for index in batch) == list(range(6))
+    assert batches[0] == [1]
+    assert all(len(b) == 1 or len(b) * max(tokens[b]) <= 100 for b in batches)

@@ -1,0 +1,157 @@
+"""End to end with an encoder whose scores can be worked out by hand; resume; kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import WordSystem, write_beir
+
+from evaluate.data.importing import import_beir
+from evaluate.data.registry import DatasetSpec
+from evaluate.data.store import Dataset, DatasetGroup
+from evaluate.demo import CHECKPOINT_DIR
+from evaluate.errors import NumericalError, UsageError
+from evaluate.evaluation import Plan, benchmark
+from evaluate.records import PER_QUERY, RECORD, RUN, Record
+
+
+def test_scores_by_hand(small: Dataset, word_system: WordSystem, tmp_path: Path) -> None:
+    """q1 "apple": d4 (1.0), q3, d1. q2 "plum": d3 and d2 tie, d3 has the higher id. q3: its own
+    document is dropped, d1 comes first, and one of its two relevant documents is not there."""
+    record = benchmark(word_system, small, results_dir=tmp_path)
+    rows = (tmp_path / "words" / "small" / PER_QUERY).read_text().splitlines()
+    names = rows[0].split(",")
+    values = {row.split(",")[0]: dict(zip(names, row.split(","), strict=True)) for row in rows[1:]}
+    assert float(values["q1"]["ndcg@10"]) == pytest.approx(1.0)
+    assert float(values["q2"]["mrr@10"]) == 0.5
+    assert float(values["q3"]["recall@10"]) == 0.5
+    assert float(values["q3"]["p@1"]) == 1.0
+    assert record.n_queries == 3
+    assert record.self_matches == {"policy": "drop", "queries": 1}
+    assert record.measures["mrr@10"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert record.facts["document_tokens"] == 10
+
+
+def test_self_matches_can_be_kept(small: Dataset, word_system: WordSystem, tmp_path: Path) -> None:
+    record = benchmark(word_system, small, results_dir=tmp_path, self_matches="keep")
+    assert record.measures["mrr@10"] == pytest.approx((1 + 0.5 + 0.5) / 3)
+
+
+def test_done_is_not_done_again(small: Dataset, word_system: WordSystem, tmp_path: Path) -> None:
+    first = benchmark(word_system, small, results_dir=tmp_path)
+    encoded = word_system.encoder.texts_encoded
+    assert benchmark(word_system, small, results_dir=tmp_path) == first
+    again = benchmark(word_system, small, results_dir=tmp_path, again=True)
+    assert word_system.encoder.texts_encoded == encoded, "stored vectors are used"
+    assert again.fingerprints == first.fingerprints
+
+
+def test_another_system_of_the_same_name_is_not_overwritten(
+    small: Dataset, word_system: WordSystem, tmp_path: Path
+) -> None:
+    benchmark(word_system, small, results_dir=tmp_path)
+    other = WordSystem(["pear"])
+    with pytest.raises(UsageError, match=r"--label.*--again"):
+        benchmark(other, small, results_dir=tmp_path)
+    record = benchmark(other, small, results_dir=tmp_path, again=True)
+    assert record.settings == {"words": ["pear"]}
+
+
+def test_changed_texts_are_encoded_again(tmp_path: Path) -> None:
+    """Only the unit that changed: 3 units, one letter in the last."""
+    documents = [{"_id": f"d{row}", "text": f"apple {row}"} for row in range(2500)]
+    source = write_beir(tmp_path / "set", documents, {"q": "apple"}, [("q", "d1", 1)])
+    system = WordSystem(["apple", "pear"])
+    plan = Plan(results_dir=tmp_path / "results", block_documents=1024)
+    benchmark(system, import_beir(source, datasets_dir=tmp_path / "store"), plan)
+    assert system.encoder.texts_encoded == 2500
+    documents[2400]["text"] = "pear"
+    write_beir(tmp_path / "set", documents, {"q": "apple"}, [("q", "d1", 1)])
+    again = import_beir(source, datasets_dir=tmp_path / "store")
+    benchmark(system, again, replace(plan, again=True))
+    assert system.encoder.texts_encoded == 2500 + (2500 - 2048)
+
+
+def test_nan_names_its_document_and_leaves_no_record(small: Dataset, tmp_path: Path) -> None:
+    system = WordSystem(["apple"])
+    encode = system.encoder.encode
+
+    def broken(texts, *, kind, max_tokens):
+        encoded = encode(texts, kind=kind, max_tokens=max_tokens)
+        if kind == "document":
+            encoded.vectors[3] = float("nan")
+        return encoded
+
+    system.encoder.encode = broken
+    with pytest.raises(NumericalError, match="documents 'd4'"):
+        benchmark(system, small, results_dir=tmp_path)
+    assert not (tmp_path / "words" / "small" / RECORD).exists()
+
+
+def test_mean_of_parts(small: Dataset, word_system: WordSystem, tmp_path: Path) -> None:
+    """A dataset of two parts is the unweighted mean, whatever their sizes."""
+    source = write_beir(
+        tmp_path / "one", [{"_id": "a", "text": "pear"}], {"q": "plum"}, [("q", "a", 0)]
+    )
+    other = import_beir(source, datasets_dir=tmp_path / "store")
+    group = DatasetGroup(DatasetSpec("pair", "pair", "test", parts=("a", "b")), [small, other])
+    record = benchmark(word_system, group, results_dir=tmp_path / "r")
+    part = Record.read(tmp_path / "r" / "words" / "small")
+    assert set(record.parts) == {"small", "one"}
+    assert record.measures["ndcg@10"] == pytest.approx((part.measures["ndcg@10"] + 0.0) / 2)
+    assert record.n_queries == 4
+
+
+def test_record_holds_its_signature(
+    small: Dataset, word_system: WordSystem, tmp_path: Path
+) -> None:
+    record = benchmark(word_system, small, results_dir=tmp_path)
+    written = json.loads((tmp_path / "words" / "small" / RECORD).read_text())
+    assert written["signature"] == record.signature
+    assert record.signature.startswith("data:small/test|sys:words|depth:1000|own:drop|v:")
+    assert {"torch", "python", "pytrec-eval-terrier"} <= record.versions.keys()
+    assert Record.read(tmp_path / "words" / "small") == record
+
+
+@pytest.mark.skipif(not CHECKPOINT_DIR.is_dir(), reason="the demo checkpoint is not there")
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """SIGKILL while a real run is at work, then again: the same bytes as an undisturbed run."""
+    documents = [
+        {"_id": f"d{row}", "title": f"title {row}", "text": "bread dough oven bicycle tyre " * 12}
+        for row in range(6000)
+    ]
+    source = write_beir(tmp_path / "loaves", documents, {"q": "bread"}, [("q", "d1", 1)])
+    import_beir(source, datasets_dir=tmp_path / "store")
+    command = [sys.executable, "-m", "evaluate", "run", str(CHECKPOINT_DIR), "--label", "toy"]
+    command += ["-d", "loaves", "--block-documents", "1024", "--device", "cpu", "-q"]
+    command += ["--datasets-dir", str(tmp_path / "store"), "--results-dir"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    start = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "calm")], check=True, env=environment)
+    took = time.monotonic() - start
+    chance = random.Random(7)
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment)
+        try:
+            process.wait(timeout=chance.uniform(0.5, 1.0) * took)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment)
+    calm, killed = (tmp_path / name / "toy" / "loaves" for name in ("calm", "killed"))
+    assert kills > 0
+    for name in (RUN, PER_QUERY):
+        assert (calm / name).read_bytes() == (killed / name).read_bytes()
+    assert Record.read(calm).measures == Record.read(killed).measures
+    assert not list(killed.rglob(".tmp-*"))
