@@ -136,8 +136,8 @@ def _is_running(process_id: int) -> bool:
 
 
 @contextlib.contextmanager
-def lock(path: Path, *, say: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold an exclusive lock; a second process waits, and says so once.
+def lock(path: Path, *, say: Callable[[str], None] | None = None) -> Iterator[bool]:
+    """Hold an exclusive lock; a second process waits, and says so once. Yields True if it waited.
 
     The lock is the kernel's (flock): it ends with the process, however that ends.
     """
@@ -145,13 +145,15 @@ def lock(path: Path, *, say: Callable[[str], None] | None = None) -> Iterator[No
     with explained(path):
         handle = path.open("a+b")
     with handle:
+        waited = False
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if say is not None:
                 say(f"another process is working on {path.stem}; waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+            waited = True
+        yield waited
 
 
 class Digest:

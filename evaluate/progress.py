@@ -32,6 +32,12 @@ class Progress:
         self._done = 0
         self._skipped = 0
 
+    def begin(self, done: int, total: int | None) -> None:
+        """Start anew with `done` of `total` there already."""
+        self._done = self._skipped = done
+        self._total = total
+        self._start = time.monotonic()
+
     def advance(self, count: int) -> None:
         """`count` more units of work were done."""
         self._done += count

@@ -147,10 +147,9 @@ def cut(data: bytes) -> bytes:
     return data[: len(data) * 2 // 3]
 
 
-def wrong_in_the_middle(data: bytes) -> bytes:
-    """Bytes that no decoder can make sense of, in the middle of the packed data."""
-    middle = len(data) // 2
-    return data[:middle] + b"\xff" * 16 + data[middle + 16 :]
+def wrong_block_type(data: bytes) -> bytes:
+    """The packed bytes, which follow ten of a header, begin as no deflate block begins."""
+    return data[:10] + b"\xff" * 16 + data[26:]
 
 
 def wrong_checksum(data: bytes) -> bytes:
@@ -632,8 +631,8 @@ PATH_CASES = (
         f"{{source}}/corpus.jsonl.gz: {DAMAGED}",
     ),
     BadDataset(
-        "gzip damaged in the middle",
-        gzipped(CORPUS, wrong_in_the_middle),
+        "gzip damaged",
+        gzipped(CORPUS, wrong_block_type),
         f"{{source}}/corpus.jsonl.gz: {DAMAGED}",
     ),
     BadDataset(

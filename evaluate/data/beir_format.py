@@ -10,9 +10,11 @@ Whatever is wrong is an InputError with file and line; nothing is skipped withou
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import io
 import re
+import stat
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ _BAD_ID = re.compile(r"[\x00-\x20\x7f]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _BOM = b"\xef\xbb\xbf"
 _BUFFER = 1 << 20
+_LONGEST_LINE = 1 << 26
+_FREE_SIZE, _RATIO = 1 << 24, 200
+"""A member above 16 MB may unpack to 200 times its packed size; text stays far below."""
 _Row = TypeVar("_Row")
 
 
@@ -74,7 +79,7 @@ class BeirSource:
             }
         elif zipfile.is_zipfile(path):
             self._zip = zipfile.ZipFile(path)
-            self._members = {i.filename for i in self._zip.infolist() if not i.is_dir()}
+            self._members = _safe_members(self._zip, path)
         else:
             raise UsageError(f"{path} is neither a folder nor a zip; give a BEIR folder or zip")
         self._find_root(part)
@@ -87,7 +92,7 @@ class BeirSource:
             if PurePosixPath(member).name.removesuffix(".gz") == "corpus.jsonl"
         }
         if part is None:
-            roots = sorted(str(folder) for folder in folders if len(folder.parts) <= 1)
+            roots = sorted(str(folder) for folder in folders if len(folder.parts) <= 2)
         else:
             roots = sorted(str(folder) for folder in folders if folder.name == part)
         if len(roots) > 1:
@@ -115,6 +120,15 @@ class BeirSource:
             if str(PurePosixPath(member).parent) == folder
             and member.removesuffix(".gz").endswith(".tsv")
         )
+
+    def stamps(self) -> tuple[str, ...]:
+        """What the zip, or each file of the dataset, looks like from outside: name, size, time."""
+        paths = [self.path]
+        if self._zip is None:
+            folder = self.path / self._root
+            paths = [p for p in sorted(folder.rglob("*")) if p.suffix in (".jsonl", ".tsv", ".gz")]
+        stats = [(str(path.resolve()), path.stat()) for path in paths]
+        return tuple(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
 
     def display(self, name: str) -> str:
         """The path to print for a member."""
@@ -154,12 +168,51 @@ class BeirSource:
                 ) from error
 
 
+def _safe_members(archive: zipfile.ZipFile, path: Path) -> set[str]:
+    """The names of an archive's files; InputError names the first member that no honest BEIR zip
+    has. Nothing is ever unpacked to disk: this guards memory, time and whoever unpacks by hand."""
+    members: set[str] = set()
+    for info in archive.infolist():
+        name = info.filename
+        parts = PurePosixPath(name).parts
+        problem = None
+        if name.startswith(("/", "\\")) or ".." in parts or ":" in (parts or ("",))[0]:
+            problem = "points outside of the archive"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            problem = "is a symbolic link"
+        elif name in members:
+            problem = "is in the archive twice"
+        elif info.file_size > _FREE_SIZE and info.file_size > _RATIO * info.compress_size:
+            ratio = info.file_size // max(info.compress_size, 1)
+            problem = f"would grow {ratio:,}-fold to {info.file_size:,} bytes"
+        elif info.flag_bits & 1:
+            problem = "is encrypted"
+        if problem:
+            raise InputError(f"member '{name}' {problem}; this zip is not used", path=path)
+        if not info.is_dir():
+            members.add(name)
+    return members
+
+
+def _lines(stream: IO[bytes], where: str) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines; InputError for one so long that it cannot be a document."""
+    read = functools.partial(stream.readline, _LONGEST_LINE)
+    for number, line in enumerate(iter(read, b""), start=1):
+        if len(line) == _LONGEST_LINE:
+            raise InputError(
+                f"the line is longer than {_LONGEST_LINE:,} bytes; is it JSON lines?",
+                path=where,
+                line=number,
+            )
+        yield number, line
+
+
 def _json_lines(
     source: BeirSource, name: str, decoder: msgspec.json.Decoder[_Row], kind: str
 ) -> Iterator[tuple[int, _Row]]:
     where = source.display(name)
     with source.open(name) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in _lines(stream, where):
             data = line.removeprefix(_BOM) if number == 1 else line
             if not data.strip():
                 if stream.read(1):
@@ -233,7 +286,7 @@ def read_qrels(source: BeirSource, split: str) -> list[Judgement]:
     judgements: list[Judgement] = []
     seen: dict[tuple[str, str], int] = {}
     with source.open(name) as stream:
-        for number, raw in enumerate(stream, start=1):
+        for number, raw in _lines(stream, where):
             try:
                 line = raw.removeprefix(_BOM).decode("utf-8").rstrip("\r\n")
             except UnicodeDecodeError:

@@ -8,8 +8,9 @@ dataset's name until all of it is right.
 from __future__ import annotations
 
 import collections
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,22 @@ _QRELS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Queries of one split and their judgements, checked against each other."""
+class Material:
+    """What a dataset is made of, before it is in the store.
 
+    documents is called once and streamed; numbered: document i stands on line i + 1 of
+    corpus_path; stamps: what the files looked like (name, size, time), to know them again.
+    """
+
+    documents: Callable[[], Iterator[Document]]
     queries: Mapping[str, str]
     judgements: list[Judgement]
+    corpus_path: str
+    queries_path: str
     qrels_path: str
-    unjudged: int
+    split: str
+    numbered: bool = True
+    stamps: tuple[str, ...] = ()
 
 
 def import_beir(
@@ -80,43 +90,57 @@ def import_beir(
     with file and line for whatever is wrong, and leaves what was there before as it was.
     """
     name = name or path.resolve().name.removesuffix(".zip")
+    spec = registered(name)
+    if spec is not None and spec.parts:
+        parts = []
+        for part in spec.parts:
+            source = BeirSource(path, part.rpartition("/")[2])
+            collect = functools.partial(_from_beir, source, split or spec.split)
+            parts.append(import_material(collect, part, datasets_dir=datasets_dir, quiet=quiet))
+        return store.DatasetGroup(spec, parts)
+    source = BeirSource(path)
+    split = split or (spec.split if spec else _default_split(source))
+    collect = functools.partial(_from_beir, source, split)
+    return import_material(collect, name, datasets_dir=datasets_dir, quiet=quiet)
+
+
+def import_material(
+    collect: Callable[[], Material],
+    name: str,
+    *,
+    datasets_dir: Path | str | None = None,
+    quiet: bool = True,
+) -> store.Dataset:
+    """Check and store a dataset. `collect` is called when it is this process's turn; a process that
+    waited for another which imported the same files takes what that one has left."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"'{name}' cannot be a dataset's name; use letters, digits, '.', '_' and '-', and "
             "give it with --name"
         )
     spec = registered(name)
-    if spec is not None and spec.parts:
-        parts = [
-            _import_one(BeirSource(path, part.rpartition("/")[2]), part, split, datasets_dir, quiet)
-            for part in spec.parts
-        ]
-        return store.DatasetGroup(spec, parts)
-    return _import_one(BeirSource(path), name, split, datasets_dir, quiet)
-
-
-def _import_one(
-    source: BeirSource,
-    name: str,
-    split: str | None,
-    datasets_dir: Path | str | None,
-    quiet: bool,
-) -> store.Dataset:
-    spec = registered(name)
-    split = split or (spec.split if spec else _default_split(source))
     folder = store.datasets_folder(datasets_dir)
     progress = Progress(
         f"import {name}", spec.documents if spec else None, "documents", quiet=quiet
     )
     target = folder / name
-    with lock(folder / ".locks" / f"{name.replace('/', '--')}.lock", say=progress.say):
+    guard = folder / ".locks" / f"{name.replace('/', '--')}.lock"
+    with lock(guard, say=progress.say) as waited:
         remove_leftovers(target.parent)
-        judged = _read_judged(source, split)
-        _check_judged(judged, spec)
+        material = collect()
+        if waited and _holds(target, material):
+            return store.Dataset(target)
+        material = _checked(material, spec)
         with atomic_folder(target) as work:
-            _write_dataset(source, judged, spec, name, split, work, progress)
+            _write_dataset(material, spec, name, work, progress)
     progress.finish()
     return store.Dataset(target)
+
+
+def _holds(target: Path, material: Material) -> bool:
+    if not material.stamps or not (target / "manifest.json").is_file():
+        return False
+    return list(store.read_manifest(target).get("stamps", ())) == list(material.stamps)
 
 
 def _default_split(source: BeirSource) -> str:
@@ -130,45 +154,55 @@ def _default_split(source: BeirSource) -> str:
     )
 
 
-def _read_judged(source: BeirSource, split: str) -> Judged:
+def _from_beir(source: BeirSource, split: str) -> Material:
+    """Judgements first: they are small, and most mistakes are there."""
     judgements = read_qrels(source, split)
-    queries = read_queries(source)
-    qrels_path = source.display(f"qrels/{split}.tsv")
-    judged_ids = {judgement.query_id for judgement in judgements}
-    for judgement in judgements:
-        if judgement.query_id not in queries:
+    return Material(
+        documents=functools.partial(read_documents, source),
+        queries=read_queries(source),
+        judgements=judgements,
+        corpus_path=source.display("corpus.jsonl"),
+        queries_path=source.display("queries.jsonl"),
+        qrels_path=source.display(f"qrels/{split}.tsv"),
+        split=split,
+        stamps=source.stamps(),
+    )
+
+
+def _checked(material: Material, spec: DatasetSpec | None) -> Material:
+    """Every judged query is there and has a text, and the counts are the registry's."""
+    for judgement in material.judgements:
+        if judgement.query_id not in material.queries:
             raise InputError(
-                f"query '{judgement.query_id}' is judged but is not in "
-                f"{source.display('queries.jsonl')}; add it there or remove its judgements",
-                path=qrels_path,
+                f"query '{judgement.query_id}' is judged but is not in {material.queries_path}; "
+                "add it there or remove its judgements",
+                path=material.qrels_path,
                 line=judgement.line,
             )
-    kept = {identifier: text for identifier, text in queries.items() if identifier in judged_ids}
-    for identifier, text in kept.items():
-        if not text.strip():
+        if not material.queries[judgement.query_id].strip():
             raise InputError(
-                f"query '{identifier}' is judged but its text is blank; give it a text",
-                path=source.display("queries.jsonl"),
+                f"query '{judgement.query_id}' is judged but its text is blank; give it a text",
+                path=material.queries_path,
             )
-    return Judged(kept, judgements, qrels_path, len(queries) - len(kept))
+    _check_counts(material, spec)
+    return material
 
 
-def _check_judged(judged: Judged, spec: DatasetSpec | None) -> None:
+def _check_counts(material: Material, spec: DatasetSpec | None) -> None:
     if spec is None:
         return
-    if spec.queries is not None and len(judged.queries) != spec.queries:
-        raise _wrong_count(
-            judged.qrels_path, spec, "judged queries", len(judged.queries), spec.queries
-        )
-    grades = dict(collections.Counter(judgement.grade for judgement in judged.judgements))
+    judged = len({judgement.query_id for judgement in material.judgements})
+    if spec.queries is not None and judged != spec.queries:
+        raise _wrong_count(material.qrels_path, spec, "judged queries", judged, spec.queries)
+    grades = dict(collections.Counter(judgement.grade for judgement in material.judgements))
     if not any(grades == dict(state.grades) for state in spec.judgements):
         expected = " or ".join(
             f"{state.lines:,} ({_histogram(state.grades)})" for state in spec.judgements
         )
         raise InputError(
-            f"{len(judged.judgements):,} judgements ({_histogram(grades)}) where {spec.name} has "
+            f"{len(material.judgements):,} judgements ({_histogram(grades)}) where {spec.name} has "
             f"{expected}; {_OTHER_NAME}",
-            path=judged.qrels_path,
+            path=material.qrels_path,
         )
 
 
@@ -186,17 +220,11 @@ def _histogram(grades: Mapping[int, int]) -> str:
 
 
 def _write_dataset(
-    source: BeirSource,
-    judged: Judged,
-    spec: DatasetSpec | None,
-    name: str,
-    split: str,
-    work: Path,
-    progress: Progress,
+    material: Material, spec: DatasetSpec | None, name: str, work: Path, progress: Progress
 ) -> None:
     files: dict[str, dict[str, Any]] = {}
-    corpus_path = source.display("corpus.jsonl")
-    corpus = _write_corpus(read_documents(source), work, files, progress)
+    corpus_path = material.corpus_path
+    corpus = _write_corpus(material.documents(), work, files, progress)
     if corpus.documents == 0:
         raise InputError("there is no document in it", path=corpus_path)
     if spec is not None and spec.documents is not None and corpus.documents != spec.documents:
@@ -205,20 +233,23 @@ def _write_dataset(
     ranking = rank_ids(ids)
     if ranking.duplicate is not None:
         earlier, later = ranking.duplicate
+        place = f"on line {earlier + 1}" if material.numbered else f"document {earlier + 1:,}"
         raise InputError(
-            f"document id '{ids[later]}' is already on line {earlier + 1}; ids must be unique",
+            f"document id '{ids[later]}' is already {place}; ids must be unique",
             path=corpus_path,
-            line=later + 1,
+            line=later + 1 if material.numbered else None,
         )
+    judged_ids = {judgement.query_id for judgement in material.judgements}
+    judged = {id_: text for id_, text in material.queries.items() if id_ in judged_ids}
     _save_array(work / "id_rank.npy", ranking.rank, files)
     _save_array(work / "unit_digests.npy", corpus.digests, files)
     query_digest = _write_queries(judged, work, files)
-    qrels_digest, missing = _write_qrels(judged, work, files)
-    if missing == len(judged.judgements):
+    qrels_digest, missing = _write_qrels(judged, material.judgements, work, files)
+    if missing == len(material.judgements):
         raise InputError(
             f"none of the judged documents is in {corpus_path}; these judgements belong to another "
             "corpus",
-            path=judged.qrels_path,
+            path=material.qrels_path,
         )
     for file in files:
         sync_file(work / file)
@@ -235,18 +266,21 @@ def _write_dataset(
         {
             "format": store.FORMAT,
             "name": name,
-            "split": split,
+            "split": material.split,
             "documents": corpus.documents,
-            "queries": len(judged.queries),
-            "judgements": len(judged.judgements),
-            "grades": dict(sorted(collections.Counter(j.grade for j in judged.judgements).items())),
+            "queries": len(judged),
+            "judgements": len(material.judgements),
+            "grades": dict(
+                sorted(collections.Counter(j.grade for j in material.judgements).items())
+            ),
             "blank_documents": corpus.blank,
             "blank_titles": corpus.blank_titles,
             "blank_texts": corpus.blank_texts,
             "judged_documents_missing": missing,
-            "unjudged_queries": judged.unjudged,
+            "unjudged_queries": len(material.queries) - len(judged),
             "fingerprint": fingerprint.hex(),
             "fingerprints": fingerprints,
+            "stamps": list(material.stamps),
             "files": files,
         },
     )
@@ -316,27 +350,32 @@ def _in_units(*columns: list[Any]) -> Iterable[tuple[list[Any], ...]]:
         yield tuple(column[start : start + UNIT] for column in columns)
 
 
-def _write_queries(judged: Judged, work: Path, files: dict[str, dict[str, Any]]) -> str:
+def _write_queries(judged: Mapping[str, str], work: Path, files: dict[str, dict[str, Any]]) -> str:
     digest = Digest()
     with ColumnWriter(work / "queries.arrow", _QUERIES) as writer:
-        for unit in _in_units(list(judged.queries), list(judged.queries.values())):
+        for unit in _in_units(list(judged), list(judged.values())):
             digest.add(writer.write(*unit))
     files["queries.arrow"] = writer.entry()
     return digest.hex()
 
 
-def _write_qrels(judged: Judged, work: Path, files: dict[str, dict[str, Any]]) -> tuple[str, int]:
+def _write_qrels(
+    judged: Mapping[str, str],
+    judgements: list[Judgement],
+    work: Path,
+    files: dict[str, dict[str, Any]],
+) -> tuple[str, int]:
     """Returns the fingerprint, and how many judged documents are not in the corpus."""
-    query_row = {identifier: row for row, identifier in enumerate(judged.queries)}
-    document_ids = [judgement.document_id for judgement in judged.judgements]
+    query_row = {identifier: row for row, identifier in enumerate(judged)}
+    document_ids = [judgement.document_id for judgement in judgements]
     document_rows = ColumnFile(work / "ids.arrow").find("id", document_ids)
     digest = Digest()
     with ColumnWriter(work / "qrels.arrow", _QRELS) as writer:
         for unit in _in_units(
-            [query_row[judgement.query_id] for judgement in judged.judgements],
+            [query_row[judgement.query_id] for judgement in judgements],
             document_ids,
             document_rows.tolist(),
-            [judgement.grade for judgement in judged.judgements],
+            [judgement.grade for judgement in judgements],
         ):
             digest.add(writer.write(*unit))
     files["qrels.arrow"] = writer.entry()

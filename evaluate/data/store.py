@@ -209,6 +209,13 @@ def is_here(name: str, folder: Path) -> bool:
     return (folder / name / "manifest.json").is_file()
 
 
+def open_dataset(spec: DatasetSpec, folder: Path) -> Dataset | DatasetGroup:
+    """A registered dataset that is there, whole."""
+    if spec.parts:
+        return DatasetGroup(spec, [Dataset(folder / part) for part in spec.parts])
+    return Dataset(folder / spec.name)
+
+
 def names_here(folder: Path) -> tuple[str, ...]:
     """Names of the datasets in the folder, forums of CQADupStack included."""
     if not folder.is_dir():
