@@ -16,6 +16,7 @@ import evaluate
 from evaluate.errors import GtrBeirError, UsageError
 
 if TYPE_CHECKING:
+    from evaluate.data.store import Dataset, DatasetGroup
     from evaluate.records import Record
 
 
@@ -141,7 +142,15 @@ def _run(options: argparse.Namespace) -> None:
     ):
         if value is not None and value < 1:
             raise UsageError(f"{flag} {value} is not possible; give 1 or more")
-    datasets = [load_dataset(name, datasets_dir=options.datasets_dir) for name in names]
+    datasets = [
+        load_dataset(
+            name,
+            datasets_dir=options.datasets_dir,
+            fetch=not options.offline,
+            quiet=options.quiet,
+        )
+        for name in names
+    ]
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if options.threads:
@@ -211,6 +220,20 @@ def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _folders(listing)
     listing.set_defaults(act=_datasets_list)
 
+    fetch = inner.add_parser(
+        "fetch",
+        help="download public datasets, verified, into the store",
+        description="Download from the BEIR server (or the hub's mirrors), check the hash, import "
+        "with the released counts. A broken download goes on where it stopped.",
+    )
+    fetch.add_argument("names", nargs="*", metavar="NAME")
+    fetch.add_argument("--suite", help="public (those that can be downloaded), zero-shot or all")
+    fetch.add_argument("--base-url", help="a mirror with NAME.zip files (or $GTR_BEIR_URL)")
+    fetch.add_argument("--keep-zip", action="store_true", help="keep the zip after the import")
+    _folders(fetch)
+    _quiet(fetch)
+    fetch.set_defaults(act=_datasets_fetch)
+
     bring = inner.add_parser(
         "import",
         help="bring a BEIR folder or zip into the store",
@@ -219,10 +242,32 @@ def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     bring.add_argument("path", type=Path, help="folder or zip with corpus, queries and qrels")
     bring.add_argument("--name", help="default: the folder's or zip's own name")
+    bring.add_argument(
+        "--queries", type=Path, metavar="TOPICS", help="TREC topics (id<TAB>text, .gz as well)"
+    )
+    bring.add_argument(
+        "--qrels", type=Path, metavar="QRELS", help="TREC qrels of four columns (.gz as well)"
+    )
     bring.add_argument("--split", help="judgements to use (default: the registry's, else test)")
     _folders(bring)
     _quiet(bring)
     bring.set_defaults(act=_datasets_import)
+
+    convert = inner.add_parser(
+        "convert",
+        help="make a gated dataset from its licensed original",
+        description="Make robust04, trec-news, bioasq or signal1m from the original that you have. "
+        "The public topics and qrels are fetched unless they are given; nothing licensed is.",
+    )
+    convert.add_argument("dataset", metavar="NAME")
+    convert.add_argument("--source", type=Path, required=True, metavar="DIR")
+    convert.add_argument("--topics", type=Path, metavar="FILE")
+    convert.add_argument("--qrels", type=Path, metavar="FILE")
+    convert.add_argument("--name", help="another name, under which other counts are accepted")
+    convert.add_argument("--offline", action="store_true", help="fetch nothing")
+    _folders(convert)
+    _quiet(convert)
+    convert.set_defaults(act=_datasets_convert)
 
     check = inner.add_parser("check", help="prove that datasets on this machine are whole")
     check.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
@@ -266,18 +311,84 @@ def _datasets_list(options: argparse.Namespace) -> None:
     print(tabulate.tabulate(lines, headers, "simple", disable_numparse=True, colalign=align))
 
 
+def _datasets_fetch(options: argparse.Namespace) -> None:
+    from evaluate.data.catalogue import load_dataset
+    from evaluate.data.fetch import fetch_dataset, gated_sentence
+    from evaluate.data.registry import benchmark_names, closest, registered, suite
+    from evaluate.data.store import datasets_folder, is_here
+
+    folder = datasets_folder(options.datasets_dir)
+    specs = []
+    for name in (*options.names, *(suite(options.suite) if options.suite else ())):
+        spec = registered(name)
+        if spec is None or "/" in name:
+            near = closest(name, benchmark_names())
+            raise UsageError(f"there is no BEIR dataset '{name}'{near or '; see datasets list'}")
+        specs.append(spec)
+    if not specs:
+        raise UsageError("no dataset was named; give NAME (as many as you like) or --suite public")
+    for spec in specs:
+        if all(is_here(part, folder) for part in spec.parts or (spec.name,)):
+            print(f"{spec.name}: here already")
+            load_dataset(spec.name, datasets_dir=folder)
+        elif spec.gated and options.suite:
+            print(f"{spec.name}: {gated_sentence(spec)}", file=sys.stderr)
+        else:
+            brought = fetch_dataset(
+                spec,
+                datasets_dir=folder,
+                base_url=options.base_url,
+                keep_zip=options.keep_zip,
+                quiet=options.quiet,
+            )
+            _print_brought(brought)
+
+
 def _datasets_import(options: argparse.Namespace) -> None:
     from evaluate.data.importing import import_beir
-    from evaluate.data.store import Dataset
+    from evaluate.data.originals import import_with_trec_forms
 
-    brought = import_beir(
-        options.path,
+    if (options.queries is None) != (options.qrels is None):
+        raise UsageError("--queries and --qrels go together; give both, or neither")
+    brought: Dataset | DatasetGroup
+    if options.queries:
+        brought = import_with_trec_forms(
+            options.path,
+            topics=options.queries,
+            qrels=options.qrels,
+            name=options.name,
+            datasets_dir=options.datasets_dir,
+            quiet=options.quiet,
+        )
+    else:
+        brought = import_beir(
+            options.path,
+            name=options.name,
+            split=options.split,
+            datasets_dir=options.datasets_dir,
+            quiet=options.quiet,
+        )
+    _print_brought(brought)
+
+
+def _datasets_convert(options: argparse.Namespace) -> None:
+    from evaluate.data.originals import convert
+
+    brought = convert(
+        options.dataset,
+        options.source,
+        topics=options.topics,
+        qrels=options.qrels,
         name=options.name,
-        split=options.split,
         datasets_dir=options.datasets_dir,
+        offline=options.offline,
         quiet=options.quiet,
     )
-    for dataset in [brought] if isinstance(brought, Dataset) else brought.parts:
+    _print_brought(brought)
+
+
+def _print_brought(brought: Dataset | DatasetGroup) -> None:
+    for dataset in getattr(brought, "parts", [brought]):
         facts = dataset.manifest
         print(
             f"{dataset.name}: {facts['documents']:,} documents, "

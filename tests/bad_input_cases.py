@@ -8,10 +8,12 @@ for words that are a library's.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import pickle
 import shutil
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -213,6 +215,21 @@ def unknown_method(data: bytes) -> bytes:
     return _patch_members(data, local_at=8, central_at=10, value=18)
 
 
+def with_member(name: str, mode: int = 0o100644) -> Callable[[bytes], bytes]:
+    """One more member; the mode 0o120777 makes it a symbolic link to its content."""
+
+    def damage(data: bytes) -> bytes:
+        buffer = io.BytesIO(data)
+        with zipfile.ZipFile(buffer, "a") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a name that is there twice
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, "/etc/hostname")
+        return buffer.getvalue()
+
+    return damage
+
+
 def _patch_members(data: bytes, *, local_at: int, central_at: int, value: int) -> bytes:
     patched = bytearray(data)
     for signature, offset in ((b"PK\x03\x04", local_at), (b"PK\x01\x02", central_at)):
@@ -382,8 +399,8 @@ CORPUS_CASES = (
     ),
     BadDataset(
         "one JSON array instead of lines",
-        whole(CORPUS, json.dumps(DOCUMENTS, indent=1)),
-        f"{{source}}/corpus.jsonl:1: broken JSON (…); {DOCUMENT_LINE}",
+        whole(CORPUS, json.dumps(DOCUMENTS)),
+        f"{{source}}/corpus.jsonl:1: not a document (…); {A_DOCUMENT}",
     ),
     BadDataset(
         "corpus not UTF-8",
@@ -653,7 +670,7 @@ PATH_CASES = (
     BadDataset(
         "zip cut off",
         zipped(cut),
-        "{source}: the zip is cut off or damaged; get it again",
+        "{source}…damaged…; get it again",
     ),
     BadDataset(
         "zip with a wrong byte",
@@ -668,7 +685,7 @@ PATH_CASES = (
     BadDataset(
         "zip with a damaged directory",
         zipped(wrong_directory),
-        "{source}: the zip is cut off or damaged; get it again",
+        "{source}…damaged…; get it again",
     ),
     BadDataset(
         "zip with damaged member headers",
@@ -678,12 +695,32 @@ PATH_CASES = (
     BadDataset(
         "zip with a password",
         zipped(encrypted),
-        "{source}/beir/qrels/test.tsv: …; unpack it and give the folder",
+        "{source}…beir/…encrypted…",
     ),
     BadDataset(
         "zip packed by an unknown method",
         zipped(unknown_method),
-        "{source}/beir/qrels/test.tsv: …; unpack it and give the folder",
+        "{source}…beir/…method…",
+    ),
+    BadDataset(
+        "zip with a member outside of it",
+        zipped(with_member("../../climbed.txt")),
+        "{source}: member '../../climbed.txt' points outside of the archive; …",
+    ),
+    BadDataset(
+        "zip with a member at the root",
+        zipped(with_member("/climbed.txt")),
+        "{source}: member '/climbed.txt' points outside of the archive; …",
+    ),
+    BadDataset(
+        "zip with a symbolic link",
+        zipped(with_member("beir/notes.txt", 0o120777)),
+        "{source}: member 'beir/notes.txt' is a symbolic link; …",
+    ),
+    BadDataset(
+        "zip with two members of one name",
+        zipped(with_member("beir/corpus.jsonl")),
+        "{source}: member 'beir/corpus.jsonl' is in the archive twice; …",
     ),
     BadDataset(
         "zip without a corpus",

@@ -34,6 +34,7 @@ WITHIN = {
         "store",
         "importing",
         "fetch",
+        "originals",
         "catalogue",
     ],
     "systems": [

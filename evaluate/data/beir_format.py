@@ -84,6 +84,14 @@ class BeirSource:
             raise UsageError(f"{path} is neither a folder nor a zip; give a BEIR folder or zip")
         self._find_root(part)
 
+    @classmethod
+    def of_file(cls, file: Path) -> BeirSource:
+        """The folder of one JSON-lines file, whatever else is in it."""
+        source = cls.__new__(cls)
+        source.path, source._zip, source._root = file.parent, None, PurePosixPath()
+        source._members = {file.name}
+        return source
+
     def _find_root(self, part: str | None) -> None:
         """The folder that holds corpus.jsonl: the top, or the one folder below it (as in zips)."""
         folders = {

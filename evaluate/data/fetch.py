@@ -177,6 +177,7 @@ class _Resuming:
     def _get(self, url: str) -> None:
         """One request; returns when the file is whole, raises _TryAgainError when it is not."""
         import requests
+        import urllib3
 
         at = self._size()
         # "identity": a server that compresses on the way would make lengths and ranges meaningless.
@@ -191,11 +192,9 @@ class _Resuming:
                     if response.status_code == 416:
                         raise _TryAgainError("the server refused to go on; starting anew")
                 self._receive(response, at)
-        except requests.exceptions.InvalidURL as error:
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
             raise FetchError(f"{url} is no address ({error})") from None
-        except requests.exceptions.MissingSchema as error:
-            raise FetchError(f"{url} is no address ({error})") from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _TryAgainError(_reason(error)) from error
 
     def _check(self, url: str, response: Any, at: int) -> None:
@@ -217,7 +216,8 @@ class _Resuming:
         expected = at + int(length) if length.isdigit() else None
         self._progress.begin(at, expected)
         with self._part.open("ab") as file:
-            for chunk in response.iter_content(_CHUNK):
+            # read1 gives what has come, so that a connection that breaks loses none of it.
+            while chunk := response.raw.read1(_CHUNK):
                 file.write(chunk)
                 self._progress.advance(len(chunk))
             file.flush()
@@ -233,7 +233,9 @@ class _TryAgainError(Exception):
 def _reason(error: Exception) -> str:
     text = type(error).__name__.removesuffix("Error")
     names = {"Connect": "no connection", "ReadTimeout": "no answer in time"}
-    names |= {"Connection": "no connection", "ChunkedEncoding": "the connection broke"}
+    names |= {"ReadTimeoutError": names["ReadTimeout"], "Connection": "no connection"}
+    names |= {"ChunkedEncoding": "the connection broke", "Protocol": "the connection broke"}
+    names |= {"IncompleteRead": "the connection broke"}
     return names.get(text, text)
 
 

@@ -31,7 +31,8 @@ class DatasetSpec:
 
     `documents`, `queries` and `judgements` are None or empty for a user's own dataset, whose counts
     nobody knows beforehand. `paper_lengths` are the token limits of the GTR paper (section 4.2).
-    `parts` names the datasets that this one is the unweighted mean of (CQADupStack's forums).
+    `parts` names the datasets that this one is the unweighted mean of (CQADupStack's forums);
+    `public_parts` says where a gated dataset's topics and qrels lie (url and md5 of each).
     """
 
     name: str
@@ -53,6 +54,7 @@ class DatasetSpec:
     paper_lengths: Mapping[str, int] | None = None
     bm25_terms: Mapping[str, int] | None = None
     parts: tuple[str, ...] = ()
+    public_parts: Mapping[str, Mapping[str, str]] | None = None
 
     def length(self, kind: str) -> int:
         """Tokens that the GTR paper allows a "query" or a "document" of this dataset."""
