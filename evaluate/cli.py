@@ -217,6 +217,9 @@ def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     listing = inner.add_parser("list", help="all datasets, and which of them are here")
+    listing.add_argument(
+        "--markdown", action="store_true", help="the registry alone, as the docs have it"
+    )
     _folders(listing)
     listing.set_defaults(act=_datasets_list)
 
@@ -276,39 +279,11 @@ def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _datasets_list(options: argparse.Namespace) -> None:
-    import tabulate
+    from evaluate.data.store import datasets_folder
+    from evaluate.report.datasets import dataset_table
 
-    from evaluate.data.registry import DEMO, benchmark_names, registered
-    from evaluate.data.store import datasets_folder, is_here, names_here, read_manifest
-
-    folder = datasets_folder(options.datasets_dir)
-    own = [name for name in names_here(folder) if registered(name) is None]
-    if DEMO not in own:
-        own.append(DEMO)
-    lines = []
-    for name in (*benchmark_names(), *own):
-        spec = registered(name)
-        parts = spec.parts if spec else ()
-        here = all(is_here(part, folder) for part in parts) if parts else is_here(name, folder)
-        documents, queries = (spec.documents, spec.queries) if spec else (None, None)
-        if spec is None and here:
-            manifest = read_manifest(folder / name)
-            documents, queries = int(manifest["documents"]), int(manifest["queries"])
-        lines.append(
-            [
-                name,
-                f"{documents:,}" if documents else "",
-                f"{queries:,}" if queries else "",
-                spec.split if spec else "",
-                "yes" if here else "comes with gtr-beir" if name == DEMO else "no",
-                "gated" if spec and spec.gated else "public" if spec else "own",
-                f"{spec.zip_bytes / 1e6:,.0f} MB" if spec and spec.zip_bytes else "",
-                (spec.licence or "") if spec else "",
-            ]
-        )
-    headers = ["dataset", "documents", "queries", "split", "here", "access", "zip", "licence"]
-    align = ("left", "right", "right", "left", "left", "left", "right", "left")
-    print(tabulate.tabulate(lines, headers, "simple", disable_numparse=True, colalign=align))
+    folder = None if options.markdown else datasets_folder(options.datasets_dir)
+    print(dataset_table(folder, style="github" if options.markdown else "simple"))
 
 
 def _datasets_fetch(options: argparse.Namespace) -> None:

@@ -557,7 +557,7 @@ QRELS_CASES = (
     BadDataset(
         "unknown split",
         nothing,
-        f"{{source}}: qrels/validation.tsv is missing; qrels here: test; {LAYOUT}",
+        "{source}…validation…test…",
         options=("--split", "validation"),
         code=2,
     ),

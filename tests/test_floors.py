@@ -48,7 +48,7 @@ WITHIN = {
         "bm25",
         "colbert",
     ],
-    "report": ["table", "comparison", "render", "plots"],
+    "report": ["datasets", "table", "comparison", "render", "plots"],
 }
 NEVER = {("measures", "systems"), ("systems", "measures"), ("report", "evaluation")}
 

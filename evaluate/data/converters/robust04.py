@@ -168,10 +168,7 @@ def _settled_reference(match: re.Match[str]) -> str:
     if match["name"]:
         known = match["end"] and match["name"] in _NAMES
         return match[0] if known else f"&amp;{match[0][1:]}"
-    if match["hex"]:
-        code = int(match["hex"], 16)
-    else:
-        code = int(match["decimal"] or 0)
+    code = int(match["hex"], 16) if match["hex"] else int(match["decimal"] or 0)
     if 0x80 <= code <= 0x9F:
         return chr(code)
     allowed = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0x110000
