@@ -280,7 +280,7 @@ def _add_datasets(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def _datasets_list(options: argparse.Namespace) -> None:
     from evaluate.data.store import datasets_folder
-    from evaluate.report.datasets import dataset_table
+    from evaluate.report.dataset_table import dataset_table
 
     folder = None if options.markdown else datasets_folder(options.datasets_dir)
     print(dataset_table(folder, style="github" if options.markdown else "simple"))

@@ -41,6 +41,7 @@ WITHIN = {
         "lucene",
         "base",
         "checkpoints",
+        "linear",
         "t5",
         "encoder",
         "beir_model",
@@ -48,7 +49,7 @@ WITHIN = {
         "bm25",
         "colbert",
     ],
-    "report": ["datasets", "table", "comparison", "render", "plots"],
+    "report": ["dataset_table", "table", "comparison", "render", "plots"],
 }
 NEVER = {("measures", "systems"), ("systems", "measures"), ("report", "evaluation")}
 

@@ -37,7 +37,8 @@ def tour(results: Path = RESULTS) -> int:
     print("The checkpoint is a toy trained on the very documents it searches: its scores say")
     print("nothing about GTR. The full leaderboard, with the published numbers, is beside them.\n")
     for record in read_all(results):
-        print(f"  {results / record.system / record.dataset}/  record.json, run.trec.gz, queries.csv")
+        folder_of = results / record.system / record.dataset
+        print(f"  {folder_of}/  record.json, run.trec.gz, queries.csv")
     print(f"  {results / 'leaderboard.md'}")
     print(f"\nTook {time.perf_counter() - start:.0f} s.")
     return 0

@@ -29,12 +29,14 @@ class BeirModel:
         self, queries: Sequence[str], batch_size: int = 0, **options: Any
     ) -> torch.Tensor | npt.NDArray[np.float32]:
         """float32[n, dim]"""
+        del batch_size
         return self._encode(list(queries), "query", options)
 
     def encode_corpus(
         self, corpus: Sequence[dict[str, str]], batch_size: int = 0, **options: Any
     ) -> torch.Tensor | npt.NDArray[np.float32]:
         """float32[n, dim]; documents have "title" and "text"."""
+        del batch_size
         texts = [join_title_and_text(d.get("title") or "", d.get("text") or "") for d in corpus]
         return self._encode(texts, "document", options)
 

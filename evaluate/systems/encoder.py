@@ -19,6 +19,7 @@ import torch
 from evaluate.errors import CheckpointError, UsageError
 from evaluate.systems.base import Kind, Settings
 from evaluate.systems.checkpoints.hub import CheckpointFolder
+from evaluate.systems.linear import pack_linear_layers
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _CPU_BATCH_TOKENS = 4096
@@ -74,6 +75,8 @@ class SentenceEncoder:
         self.normalises = similarity == "cosine"
         self._transformer = self._model[0]
         self._transformer.to(_DTYPES[self.dtype])
+        if self.device == "cpu":
+            pack_linear_layers(self._transformer)
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise CheckpointError(f"{folder.path} has no fast tokenizer (tokenizer.json)")
