@@ -8,7 +8,13 @@ temporary name that nobody reads.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +86,10 @@ class BlockStore:
             self._say(f"{error}; it is computed again")
             return None
 
+    def has(self, key: str) -> bool:
+        """Whether something is stored under `key`; its bytes are looked at when it is read."""
+        return (self._folder / key / "block.json").is_file()
+
     def put(self, key: str, arrays: Arrays) -> Arrays:
         """Store arrays under `key`; they are there whole or not at all."""
         with atomic_folder(self._folder / key) as work:
@@ -124,6 +134,55 @@ def array_digest(array: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{contiguous.dtype.str}{contiguous.shape}".encode())
     digest.update(contiguous.data if contiguous.size else b"")
     return digest.hexdigest()
+
+
+def in_processes(
+    function: Callable[..., None],
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    processes: int,
+    done: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Call `function` with each tuple of arguments, in as many processes; `done(index)` is told of
+    each as it ends. A process that dies fails the work instead of hanging it.
+
+    `function` must be a module's own, and whatever it raises is raised here. With one process, or
+    one call, it runs in this one.
+    """
+    if processes <= 1 or len(calls) <= 1:
+        for index, arguments in enumerate(calls):
+            function(*arguments)
+            done(index)
+        return
+    workers = min(processes, len(calls))
+    context = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
+    ) as pool:
+        waiting = {pool.submit(function, *arguments): i for i, arguments in enumerate(calls)}
+        try:
+            for ended in futures.as_completed(waiting):
+                ended.result()
+                done(waiting[ended])
+        except BrokenProcessPool as error:
+            raise StoreError(
+                "a working process died (was memory short?); run again to go on where it was, "
+                "with fewer --processes"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _die_with(parent: int) -> None:
+    """Workers of a killed parent would wait for ever; each looks after it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def content_key(unit_digests: npt.NDArray[np.uint8], block: Block, *parts: str) -> str:

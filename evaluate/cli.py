@@ -91,7 +91,8 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "done again; an interrupted run goes on where it was.",
     )
     parser.add_argument(
-        "system", help="bm25-flat, a Hugging Face id, or a sentence-transformers folder"
+        "system",
+        help="bm25-flat, bm25-multifield, a Hugging Face id, or a sentence-transformers folder",
     )
     parser.add_argument("-d", "--dataset", action="append", default=[], metavar="NAME")
     parser.add_argument("--suite", help="all, zero-shot, public or demo")
@@ -114,6 +115,14 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("--block-documents", type=int, metavar="N", help="documents in a block")
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="padded tokens in a batch")
+    parser.add_argument("--k1", type=float, help="BM25's k1 (0.9)")
+    parser.add_argument("--b", type=float, help="BM25's b (0.4)")
+    parser.add_argument(
+        "--field-weights", metavar="contents=1,title=1", help="of bm25-multifield (1 each)"
+    )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="that build an index (all cores)"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the arithmetic")
     parser.add_argument(
         "--discard-embeddings", action="store_true", help="keep no vectors, only rankings"
@@ -139,6 +148,7 @@ def _run(options: argparse.Namespace) -> None:
         (options.block_documents, "--block-documents"),
         (options.batch_tokens, "--batch-tokens"),
         (options.threads, "--threads"),
+        (options.processes, "--processes"),
     ):
         if value is not None and value < 1:
             raise UsageError(f"{flag} {value} is not possible; give 1 or more")
@@ -171,6 +181,9 @@ def _run(options: argparse.Namespace) -> None:
             batch_tokens=options.batch_tokens,
             revision=options.revision,
             offline=options.offline,
+            k1=options.k1,
+            b=options.b,
+            field_weights=_field_weights(options.field_weights),
         ),
     )
     plan = Plan(
@@ -180,6 +193,7 @@ def _run(options: argparse.Namespace) -> None:
         self_matches=options.self_matches,
         block_documents=options.block_documents or DEFAULT_BLOCK,
         keep_embeddings=not options.discard_embeddings,
+        processes=options.processes,
         again=options.again,
         quiet=options.quiet,
     )
@@ -192,6 +206,18 @@ def _run(options: argparse.Namespace) -> None:
             "leaderboard:      gtr-beir leaderboard",
             file=sys.stderr,
         )
+
+
+def _field_weights(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError:
+        raise UsageError(
+            f"--field-weights '{text}' is not of the form contents=1.0,title=0.5"
+        ) from None
 
 
 def _record_line(record: Record) -> str:
@@ -370,6 +396,8 @@ def _print_brought(brought: Dataset | DatasetGroup) -> None:
             f"{facts['queries']:,} judged queries, "
             f"{facts['judgements']:,} judgements ({facts['split']})"
         )
+        if facts["other_count"]:
+            print(f"  not BEIR's count: {facts['other_count']}")
         for key, words in (
             ("blank_documents", "documents have neither title nor text"),
             ("judged_documents_missing", "judgements name documents that the corpus lacks"),
@@ -397,12 +425,28 @@ def _datasets_check(options: argparse.Namespace) -> None:
         load_dataset(name, datasets_dir=folder)
         problems = list(check_files(folder / name))
         print(f"{name}: {'; '.join(problems) if problems else 'whole'}", flush=True)
+        _print_index_terms(load_dataset(name, datasets_dir=folder))
         broken += [name] if problems else []
     if broken:
         raise StoreError(
             f"{', '.join(broken)}: damaged; mend it with `gtr-beir datasets import PATH --name "
             f"{broken[0]}`"
         )
+
+
+def _print_index_terms(dataset: Dataset | DatasetGroup) -> None:
+    """Total terms of a BM25 index that is there, beside Anserini's: a proof of the corpus."""
+    from evaluate.data.store import Dataset
+    from evaluate.systems.bm25 import FIELDS, index_terms
+
+    if not isinstance(dataset, Dataset):
+        return
+    for mode in FIELDS:
+        terms = index_terms(dataset, mode)
+        published = (dataset.spec.bm25_terms or {}).get(mode)
+        if terms is not None and published is not None:
+            verdict = "as Anserini's" if terms == published else f"Anserini's has {published:,}"
+            print(f"  bm25-{mode}: {terms:,} terms, {verdict}")
 
 
 # leaderboard --------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ class Plan:
     self_matches: Literal["drop", "keep"] = "drop"
     block_documents: int = DEFAULT_BLOCK
     keep_embeddings: bool = True
+    processes: int | None = None
     again: bool = False
     quiet: bool = True
 
@@ -74,6 +77,7 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
             self_matches=plan.self_matches,
             block_documents=plan.block_documents,
             keep_embeddings=plan.keep_embeddings,
+            processes=plan.processes,
             quiet=plan.quiet,
         )
         start = time.perf_counter()
@@ -178,12 +182,13 @@ def write_per_query(path: Path, values: pd.DataFrame) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the work ran on."""
-    import torch
-
-    facts: dict[str, Any] = {"machine": platform.machine(), "threads": torch.get_num_threads()}
-    if torch.cuda.is_available():
-        facts["gpu"] = torch.cuda.get_device_name()
+    """What the work ran on; of torch only if the work used it."""
+    facts: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count()}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        facts["threads"] = torch.get_num_threads()
+        if torch.cuda.is_available():
+            facts["gpu"] = torch.cuda.get_device_name()
     return facts
 
 

@@ -38,6 +38,10 @@ class Progress:
         self._total = total
         self._start = time.monotonic()
 
+    @property
+    def done(self) -> int:
+        return self._done
+
     def advance(self, count: int) -> None:
         """`count` more units of work were done."""
         self._done += count

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,5 +158,5 @@ def _opened(path: Path) -> Iterator[Any]:
     with gzip.open(path) if packed else path.open("rb") as stream:
         try:
             yield stream
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise InputError(f"the gzip file is damaged ({error})", path=path) from error

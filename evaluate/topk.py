@@ -12,13 +12,15 @@ not depend on block size, tile shape, threads or the device, and equal vectors g
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from evaluate.errors import NumericalError
+
+if TYPE_CHECKING:
+    import torch  # imported where vectors are searched: whoever only ranks starts without it
 
 _TILE_SCORES = 1 << 24
 """Scores held at once: 64 MiB in float32."""
@@ -126,6 +128,8 @@ def dense_top_k(
     not return (-1: none). Returns rankings of k columns, padded where the block is shorter.
     Raises NumericalError if a score is not finite.
     """
+    import torch
+
     count = len(documents)
     on_device = torch.from_numpy(np.ascontiguousarray(documents)).to(device)
     largest = float(torch.linalg.vector_norm(on_device, dim=1).max()) if count else 0.0
@@ -151,6 +155,8 @@ def _tile_top_k(
     excluded: npt.NDArray[np.int32] | None,
     largest: float,
 ) -> TopK:
+    import torch
+
     count = documents.shape[0]
     scores = queries @ documents.T
     if excluded is not None:
@@ -189,8 +195,8 @@ def _tile_top_k(
 
 def _only_excluded(best: torch.Tensor, count: int) -> bool:
     """True if the bad values are -inf of a query whose only document is excluded."""
-    bad = best[~torch.isfinite(best)]
-    return count == 1 and bool((bad == -torch.inf).all())
+    bad = best[~best.isfinite()]
+    return count == 1 and bool((bad == -float("inf")).all())
 
 
 def _scored(
@@ -202,6 +208,8 @@ def _scored(
     first_row: int,
 ) -> TopK:
     """Candidates with their exact scores: float64 accumulation, rounded once to float32."""
+    import torch
+
     exact = torch.empty(at.shape, dtype=torch.float32, device=documents.device)
     # The work space is kept over queries: fresh pages for each would cost more than the arithmetic.
     gathered = documents.new_empty((at.shape[1], documents.shape[1]))

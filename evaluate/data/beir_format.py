@@ -16,6 +16,7 @@ import io
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -168,7 +169,7 @@ class BeirSource:
                 raw = cast(IO[bytes], stack.enter_context(gzip.open(raw)))
             try:
                 yield raw
-            except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, OSError) as error:
+            except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
                 raise InputError(

@@ -227,7 +227,9 @@ def _write_dataset(
     corpus = _write_corpus(material.documents(), work, files, progress)
     if corpus.documents == 0:
         raise InputError("there is no document in it", path=corpus_path)
-    if spec is not None and spec.documents is not None and corpus.documents != spec.documents:
+    known = spec is None or spec.documents in (None, corpus.documents)
+    reason = ((spec and spec.other_documents) or {}).get(str(corpus.documents))
+    if spec is not None and spec.documents is not None and not known and reason is None:
         raise _wrong_count(corpus_path, spec, "documents", corpus.documents, spec.documents)
     ids = corpus.packer.pack()
     ranking = rank_ids(ids)
@@ -273,6 +275,7 @@ def _write_dataset(
             "grades": dict(
                 sorted(collections.Counter(j.grade for j in material.judgements).items())
             ),
+            "other_count": reason,
             "blank_documents": corpus.blank,
             "blank_titles": corpus.blank_titles,
             "blank_texts": corpus.blank_texts,

@@ -30,7 +30,8 @@ class DatasetSpec:
     """What is known of a dataset before it is there.
 
     `documents`, `queries` and `judgements` are None or empty for a user's own dataset, whose counts
-    nobody knows beforehand. `paper_lengths` are the token limits of the GTR paper (section 4.2).
+    nobody knows beforehand; `other_documents` are further counts that are accepted, each with why.
+    `paper_lengths` are the token limits of the GTR paper (section 4.2).
     `parts` names the datasets that this one is the unweighted mean of (CQADupStack's forums);
     `public_parts` says where a gated dataset's topics and qrels lie (url and md5 of each).
     """
@@ -40,6 +41,7 @@ class DatasetSpec:
     split: str
     task: str = "user"
     documents: int | None = None
+    other_documents: Mapping[str, str] | None = None
     queries: int | None = None
     judgements: tuple[Judgements, ...] = ()
     blank_documents: int | None = None

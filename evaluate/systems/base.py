@@ -19,7 +19,10 @@ from evaluate.runs import Run
 
 Kind = Literal["query", "document"]
 
-SYSTEMS = {"bm25-flat": "evaluate.systems.bm25:Bm25"}
+SYSTEMS = {
+    "bm25-flat": "evaluate.systems.bm25:Bm25",
+    "bm25-multifield": "evaluate.systems.bm25:Bm25",
+}
 """Names with a home of their own; the class is called with (name, settings)."""
 
 DENSE = "evaluate.systems.dense:DenseSystem"
@@ -31,7 +34,8 @@ class Settings:
 
     protocol: "paper" or "hub" lengths; dtype: "fp32" or "bf16" (None: the system's default);
     device: "cpu", "cuda", "cuda:1" (None: a GPU where there is one); batch_tokens: padded tokens
-    of a batch (None: by device); offline: never touch the network.
+    of a batch (None: by device); offline: never touch the network. k1, b, field_weights are BM25's
+    (None: 0.9, 0.4 and 1.0 for each field).
     """
 
     protocol: str = "paper"
@@ -40,13 +44,25 @@ class Settings:
     batch_tokens: int | None = None
     revision: str | None = None
     offline: bool = False
+    k1: float | None = None
+    b: float | None = None
+    field_weights: Mapping[str, float] | None = None
+
+    def chosen(self) -> dict[str, Any]:
+        """The fields that are not as by default."""
+        return {
+            name: getattr(self, name)
+            for name, entry in self.__dataclass_fields__.items()
+            if getattr(self, name) != entry.default
+        }
 
 
 @dataclass(frozen=True)
 class SearchOptions:
     """How a search is carried out; of these only `k` and `self_matches` decide what is found.
 
-    work_dir holds finished blocks; keep_embeddings keeps vectors for later runs.
+    work_dir holds finished blocks; keep_embeddings keeps vectors for later runs; processes: how
+    many build an index (None: as many as cores).
     """
 
     work_dir: Path
@@ -54,6 +70,7 @@ class SearchOptions:
     self_matches: Literal["drop", "keep"] = "drop"
     block_documents: int = DEFAULT_BLOCK
     keep_embeddings: bool = True
+    processes: int | None = None
     quiet: bool = True
 
 

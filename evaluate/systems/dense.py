@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from evaluate.blocks import Arrays, Block, BlockStore, content_key, plan_blocks
 from evaluate.data.store import Dataset
+from evaluate.errors import UsageError
 from evaluate.files import Digest, fingerprint_of
 from evaluate.progress import Progress
 from evaluate.runs import Run
@@ -26,6 +27,9 @@ class DenseSystem:
     """A dual-encoder checkpoint under a length protocol and a precision."""
 
     def __init__(self, name: str, settings: Settings):
+        misplaced = {"k1", "b", "field_weights"} & settings.chosen().keys()
+        if misplaced:
+            raise UsageError(f"{', '.join(sorted(misplaced))} belong to BM25, not to {name}")
         self._folder = open_checkpoint(name, revision=settings.revision, offline=settings.offline)
         self._encoder = SentenceEncoder(self._folder, settings)
         self._protocol = settings.protocol

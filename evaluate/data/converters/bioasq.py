@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -48,7 +48,7 @@ from evaluate.data.converters.trec_forms import (
 )
 from evaluate.errors import InputError, UsageError
 
-EXPECTED = {"articles": 14_913_939, "manual documents": 664}
+EXPECTED: Mapping[str, int] = {"articles": 14_913_939, "manual documents": 664}
 """BEIR's README says about 14,913,939 articles; the rest of its 14,914,603 documents is manual."""
 
 _FILE = r"allMeSH.*\.(json|zip)(\.gz)?"

@@ -193,7 +193,7 @@ def decoded(
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise InputError(f"not a {what} as it should be ({error})", path=path, line=line) from None
+        raise InputError(f"not the {what} it should be ({error})", path=path, line=line) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
             f"broken JSON ({error}); every record is one {what} as a JSON object",

@@ -14,9 +14,9 @@ text is what ir_datasets formats/trec.py, parser BS4, makes of the lines inside 
 there is no title. The tags count at the start of a line only, and the count of open ones goes on
 from document to document, as there: an unclosed tag is felt to the end of its file.
 
-lxml reads character references as HTML 5 does since libxml2 2.14 (lxml 6); BEIR's text is older,
-and FR94 is full of `&blank;` and `&hyph;`, which used to stay as they are. `settled` makes the text
-the same under every version.
+Since libxml2 2.14 (lxml 6) character references are read as in HTML 5: an SGML entity such as
+`&blank;`, which used to stay as it was written, becomes another character. BEIR's text is older;
+`settled` makes the text the same under every version.
 
 Queries: the description of https://trec.nist.gov/data/robust/04.testset.gz, each newline a blank.
 Judgements: https://trec.nist.gov/data/robust/qrels.robust2004.txt as it is; topic 672 has none.
@@ -27,7 +27,7 @@ from __future__ import annotations
 import codecs
 import html.entities
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,7 +42,7 @@ from evaluate.data.converters.trec_forms import (
 )
 from evaluate.errors import InputError, UsageError
 
-EXPECTED = {"files": 2295}
+EXPECTED: Mapping[str, int] = {"files": 2295}
 """ir_datasets refuses trec-robust04 with any other number of files."""
 
 # ir_datasets' globs, no matter the case: a CD-ROM's names come out in either.
@@ -168,7 +168,8 @@ def _settled_reference(match: re.Match[str]) -> str:
     if match["name"]:
         known = match["end"] and match["name"] in _NAMES
         return match[0] if known else f"&amp;{match[0][1:]}"
-    code = int(match["hex"], 16) if match["hex"] else int(match["decimal"] or 0)
+    # Python refuses to read decimals of thousands of digits; a hundred are beyond Unicode as well.
+    code = int(match["hex"], 16) if match["hex"] else int((match["decimal"] or "0")[:100])
     if 0x80 <= code <= 0x9F:
         return chr(code)
     allowed = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0x110000

@@ -19,7 +19,7 @@ judgements have no 0, so those are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -30,7 +30,7 @@ from evaluate.data.converters.reading import checked_id, find_one, json_lines
 from evaluate.data.converters.trec_forms import is_topics_table, read_qrels, read_topics
 from evaluate.errors import InputError, UsageError
 
-EXPECTED: dict[str, int] = {}
+EXPECTED: Mapping[str, int] = {}
 
 _FILE = r".*\.(jsonl?|jl)(\.gz)?"
 _MEMBER = r"\.(jsonl?|jl)$"

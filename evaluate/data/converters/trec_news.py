@@ -23,7 +23,7 @@ https://trec.nist.gov/data/news/2019/newsir19-qrels-background.txt, 0, 2, 4, 8, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ from evaluate.data.converters.trec_forms import (
 )
 from evaluate.errors import InputError, UsageError
 
-EXPECTED: dict[str, int] = {}
+EXPECTED: Mapping[str, int] = {}
 ORIGINAL_DOCUMENTS = 595_037
 """Lines of the original (ir_datasets docs/wapo.yaml), 60 more than BEIR kept."""
 
@@ -205,8 +205,17 @@ def judgements(
     *,
     tally: Tally | None = None,  # noqa: ARG001 - the converters have one signature
 ) -> list[Judgement]:
-    """NIST's qrels with BEIR's grades; a file that has BEIR's grades already stays as it is."""
+    """NIST's qrels with BEIR's grades; a file that has BEIR's grades already stays as it is.
+
+    1 and 3 are BEIR's alone, 8 and 16 NIST's; InputError where both or none of them occur.
+    """
     found = read_qrels(qrels)
-    if {judgement.grade for judgement in found} <= set(GRADES.values()):
+    grades = {judgement.grade for judgement in found}
+    if grades <= {0, 2, 4}:
+        raise InputError(
+            "its grades are 0, 2 and 4 alone, which are NIST's or BEIR's; give the whole file",
+            path=qrels,
+        )
+    if grades <= set(GRADES.values()):
         return found
     return recoded(found, GRADES, qrels)
