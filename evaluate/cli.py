@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from evaluate.errors import GtrBeirError, UsageError
 if TYPE_CHECKING:
     from evaluate.data.store import Dataset, DatasetGroup
     from evaluate.records import Record
+
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,6 +156,10 @@ def _run(options: argparse.Namespace) -> None:
     ):
         if value is not None and value < 1:
             raise UsageError(f"{flag} {value} is not possible; give 1 or more")
+    if options.label is not None and not _LABEL.fullmatch(options.label):
+        raise UsageError(
+            f"'{options.label}' cannot be a label; use letters, digits, '.', '_', '@' and '-'"
+        )
     datasets = [
         load_dataset(
             name,
@@ -472,6 +480,8 @@ def _leaderboard(options: argparse.Namespace) -> None:
     from evaluate.report.table import differences, leaderboard
 
     formats = [name.strip() for name in options.format.split(",") if name.strip()]
+    if not formats:
+        raise UsageError(f"no format was named; choose of {', '.join(render.FORMATS)}")
     for name in formats:
         if name not in render.FORMATS:
             raise UsageError(f"there is no format '{name}'; choose of {', '.join(render.FORMATS)}")

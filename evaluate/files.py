@@ -32,7 +32,8 @@ def temporary_name(final: Path) -> Path:
 @contextlib.contextmanager
 def atomic_write(final: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file that becomes `final` if the block ends without an exception."""
-    final.parent.mkdir(parents=True, exist_ok=True)
+    with explained(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(final)
     encoding = None if "b" in mode else "utf-8"
     newline = None if "b" in mode else "\n"
@@ -41,7 +42,8 @@ def atomic_write(final: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        temporary.replace(final)
+        with explained(final):
+            temporary.replace(final)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -55,9 +57,10 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     A folder that already stands under the final name is replaced; whoever has its files open or
     mapped keeps them.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(final)
-    temporary.mkdir()
+    with explained(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
     try:
         with explained(final):
             yield temporary
@@ -90,6 +93,10 @@ def explained(target: Path) -> Iterator[None]:
             raise StoreError(
                 f"no permission to write {target}; choose another folder with --results-dir or "
                 "--datasets-dir"
+            ) from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+            raise StoreError(
+                f"{target} cannot be written ({error.strerror}); choose another place"
             ) from error
         raise
 
@@ -141,8 +148,8 @@ def lock(path: Path, *, say: Callable[[str], None] | None = None) -> Iterator[bo
 
     The lock is the kernel's (flock): it ends with the process, however that ends.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+b")
     with handle:
         waited = False

@@ -18,6 +18,7 @@ from evaluate.errors import StoreError
 from evaluate.files import fingerprint_of, read_json, write_json
 
 FORMAT = 1
+NEEDED = ("ndcg@10", "recall@100")
 RECORD = "record.json"
 RUN = "run.trec.gz"
 PER_QUERY = "queries.csv"
@@ -101,9 +102,12 @@ class Record:
             raise StoreError(f"{path} was written by another version; run again with --again")
         value.pop("signature", None)
         try:
-            return Record(**value)
-        except TypeError as error:
+            record = Record(**value)
+            if not record.key or not all(0 <= record.measures[name] <= 1 for name in NEEDED):
+                raise ValueError("its measures are not between 0 and 1")
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({error}); run again with --again") from None
+        return record
 
 
 def record_key(dataset: str, system: str, depth: int, self_matches: str) -> str:

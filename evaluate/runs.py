@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from evaluate.files import atomic_write
 from evaluate.topk import NO_DOCUMENT, TopK, sort_and_cut
 
 _QUERIES_AT_ONCE = 256
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Run:
                 self._write_lines(raw, dataset, tag)
 
     def _write_lines(self, stream: IO[bytes] | gzip.GzipFile, dataset: Dataset, tag: str) -> None:
+        tag = "-".join(tag.split())
         for start in range(0, len(self.query_ids), _QUERIES_AT_ONCE):
             rows = self.doc_rows[start : start + _QUERIES_AT_ONCE]
             held = rows != NO_DOCUMENT
@@ -125,8 +128,10 @@ def _read_run(path: Path, dataset: Dataset) -> Run:
 def _parse(path: Path) -> Iterator[tuple[int, str, str, float]]:
     with _opened(path) as stream:
         for number, raw in enumerate(stream, start=1):
+            # Columns are parted by ASCII blanks alone: ids may hold others.
+            data = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
             try:
-                fields = raw.decode("utf-8").split()
+                fields = [field.decode("utf-8") for field in data.split()]
             except UnicodeDecodeError:
                 raise InputError("not UTF-8; save it as UTF-8", path=path, line=number) from None
             if not fields:
@@ -138,10 +143,7 @@ def _parse(path: Path) -> Iterator[tuple[int, str, str, float]]:
                     path=path,
                     line=number,
                 )
-            try:
-                score = float(fields[4])
-            except ValueError:
-                score = math.nan
+            score = float(fields[4]) if _NUMBER.fullmatch(fields[4]) else math.nan
             if not math.isfinite(score) or abs(score) > 3.4e38:
                 raise InputError(
                     f"score '{fields[4]}' is not a finite number", path=path, line=number

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import WordSystem, write_beir
+from doubles import WordSystem, write_beir
 
 from evaluate.data.importing import import_beir
 from evaluate.data.registry import DatasetSpec

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import pytrec_eval
 from beir.retrieval.evaluation import EvaluateRetrieval
-from conftest import write_beir
+from doubles import write_beir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytrec_eval
-from conftest import WordSystem
+from doubles import WordSystem
 
 from evaluate.data.store import Dataset
 from evaluate.evaluation import score_run

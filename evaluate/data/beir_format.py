@@ -78,8 +78,13 @@ class BeirSource:
                 for found in path.rglob("*")
                 if found.is_file()
             }
-        elif zipfile.is_zipfile(path):
-            self._zip = zipfile.ZipFile(path)
+        elif path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
+            try:
+                self._zip = zipfile.ZipFile(path)
+            except zipfile.BadZipFile as error:
+                raise InputError(
+                    f"the zip is cut off or damaged ({error}); get it again", path=path
+                ) from None
             self._members = _safe_members(self._zip, path)
         else:
             raise UsageError(f"{path} is neither a folder nor a zip; give a BEIR folder or zip")
@@ -158,23 +163,29 @@ class BeirSource:
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """The member as a binary stream, unpacked on the way if it is gzipped."""
         member = self._member(name)
-        with contextlib.ExitStack() as stack:
-            raw: IO[bytes]
-            if self._zip is None:
-                raw = stack.enter_context((self.path / member).open("rb", buffering=_BUFFER))
-            else:
-                inner = stack.enter_context(self._zip.open(member))
-                raw = stack.enter_context(io.BufferedReader(inner, _BUFFER))  # type: ignore[type-var]
-            if member.endswith(".gz"):
-                raw = cast(IO[bytes], stack.enter_context(gzip.open(raw)))
-            try:
+        try:
+            with contextlib.ExitStack() as stack:
+                raw: IO[bytes]
+                if self._zip is None:
+                    raw = stack.enter_context((self.path / member).open("rb", buffering=_BUFFER))
+                else:
+                    inner = stack.enter_context(self._zip.open(member))
+                    raw = stack.enter_context(io.BufferedReader(inner, _BUFFER))  # type: ignore[type-var]
+                if member.endswith(".gz"):
+                    raw = cast(IO[bytes], stack.enter_context(gzip.open(raw)))
                 yield raw
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-                if isinstance(error, OSError) and error.errno is not None:
-                    raise
-                raise InputError(
-                    f"the archive is damaged ({error}); get it again", path=self.display(name)
-                ) from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                if error.filename == str(self.path / member):
+                    raise InputError(
+                        f"it cannot be read ({error.strerror})", path=self.display(name)
+                    ) from error
+                raise
+            raise InputError(
+                f"the archive is damaged ({error}); get it again", path=self.display(name)
+            ) from error
+        except NotImplementedError as error:
+            raise InputError(f"{error}; unpack it by hand", path=self.display(name)) from error
 
 
 def _safe_members(archive: zipfile.ZipFile, path: Path) -> set[str]:
@@ -233,7 +244,7 @@ def _json_lines(
                 yield number, decoder.decode(data)
             except msgspec.ValidationError as error:
                 raise InputError(_shape_error(str(error), kind), path=where, line=number) from None
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise InputError(
                     f"broken JSON ({error}); every line is one {kind} as a JSON object",
                     path=where,

@@ -103,14 +103,29 @@ class ColumnFile:
         self.path = path
         try:
             self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(
-                f"{path} is damaged or not there ({error}); run `gtr-beir datasets check`"
-            ) from error
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
         self.unit_count: int = self._reader.num_record_batches
 
     def unit(self, index: int) -> pa.RecordBatch:
-        return self._reader.get_batch(index)
+        """One unit, validated: an offset that damage has sent outside would kill the process."""
+        try:
+            batch = self._reader.get_batch(index)
+            batch.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        return batch
+
+    def _damaged(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self.path} is damaged or not there ({error}); run `gtr-beir datasets check`"
+        )
+
+    def _column(self, index: int, name: str) -> pa.Array:
+        try:
+            return self.unit(index).column(name)
+        except KeyError as error:
+            raise self._damaged(error) from error
 
     def units(self) -> Iterator[pa.RecordBatch]:
         for index in range(self.unit_count):
@@ -120,10 +135,10 @@ class ColumnFile:
         """The values of rows start..stop-1 as Python objects."""
         values: list[Any] = []
         for index in range(start // UNIT, -(-stop // UNIT)):
-            batch = self.unit(index)
+            part = self._column(index, column)
             first = index * UNIT
-            low, high = max(start - first, 0), min(stop - first, batch.num_rows)
-            values.extend(batch.column(column).slice(low, high - low).to_pylist())
+            low, high = max(start - first, 0), min(stop - first, len(part))
+            values.extend(part.slice(low, high - low).to_pylist())
         return values
 
     def take(self, column: str, rows: npt.NDArray[np.integer[Any]]) -> list[Any]:
@@ -133,7 +148,7 @@ class ColumnFile:
         units = distinct // UNIT
         edges = np.flatnonzero(np.diff(units, prepend=-1, append=-1))
         for low, high in itertools.pairwise(edges.tolist()):
-            part = self.unit(int(units[low])).column(column)
+            part = self._column(int(units[low]), column)
             values[low:high] = part.take(pa.array(distinct[low:high] % UNIT)).to_pylist()
         return list(values[inverse])
 
@@ -146,8 +161,8 @@ class ColumnFile:
         where = np.full(len(distinct), -1, dtype=np.int32)
         if distinct:
             value_set = pa.array(distinct, type=pa.string())
-            for index, batch in enumerate(self.units()):
-                found = pc.index_in(batch.column(column), value_set=value_set)
+            for index in range(self.unit_count):
+                found = pc.index_in(self._column(index, column), value_set=value_set)
                 if found.null_count == len(found):
                     continue
                 rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))

@@ -99,6 +99,12 @@ def import_beir(
             parts.append(import_material(collect, part, datasets_dir=datasets_dir, quiet=quiet))
         return store.DatasetGroup(spec, parts)
     source = BeirSource(path)
+    splits = source.splits()
+    if split is not None and splits and split not in splits:
+        raise UsageError(
+            f"{path} has no judgements of a split {split}; it has {', '.join(splits)}, choose with "
+            "--split"
+        )
     split = split or (spec.split if spec else _default_split(source))
     collect = functools.partial(_from_beir, source, split)
     return import_material(collect, name, datasets_dir=datasets_dir, quiet=quiet)
@@ -113,7 +119,7 @@ def import_material(
 ) -> store.Dataset:
     """Check and store a dataset. `collect` is called when it is this process's turn; a process that
     waited for another which imported the same files takes what that one has left."""
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or ("/" in name and registered(name) is None):
         raise UsageError(
             f"'{name}' cannot be a dataset's name; use letters, digits, '.', '_' and '-', and "
             "give it with --name"
@@ -124,6 +130,11 @@ def import_material(
         f"import {name}", spec.documents if spec else None, "documents", quiet=quiet
     )
     target = folder / name
+    if target.exists() and not (target / "manifest.json").is_file():
+        raise UsageError(
+            f"{target} is there already and is not a dataset of gtr-beir, so it is not replaced; "
+            "move it elsewhere, or choose another name with --name"
+        )
     guard = folder / ".locks" / f"{name.replace('/', '--')}.lock"
     with lock(guard, say=progress.say) as waited:
         remove_leftovers(target.parent)
@@ -183,6 +194,9 @@ def _checked(material: Material, spec: DatasetSpec | None) -> Material:
             raise InputError(
                 f"query '{judgement.query_id}' is judged but its text is blank; give it a text",
                 path=material.queries_path,
+                line=list(material.queries).index(judgement.query_id) + 1
+                if material.numbered
+                else None,
             )
     _check_counts(material, spec)
     return material

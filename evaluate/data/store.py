@@ -65,6 +65,11 @@ class Dataset:
         self.path = path
         self.manifest: Mapping[str, Any] = read_manifest(path)
         name = self.manifest["name"]
+        if path.parts[-1 - name.count("/") :] != tuple(name.split("/")):
+            raise StoreError(
+                f"{path} holds the dataset '{name}'; give the folder its name back, or import the "
+                "dataset again under the new one"
+            )
         self.name: str = name
         self.spec = registered(name) or DatasetSpec(
             name=name, title=name, split=self.manifest["split"]
@@ -189,18 +194,30 @@ class DatasetGroup:
 def _load_array(path: Path) -> npt.NDArray[Any]:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise StoreError(
             f"{path} is damaged or not there ({error}); run `gtr-beir datasets check`"
         ) from error
 
 
+_NEEDED = ("name", "split", "documents", "queries", "judgements", "fingerprint", "files")
+
+
 def read_manifest(path: Path) -> Mapping[str, Any]:
     """The manifest of a dataset's folder; StoreError if it is damaged or of another version."""
-    manifest = read_json(path / "manifest.json")
+    try:
+        manifest = read_json(path / "manifest.json")
+    except StoreError as error:
+        raise StoreError(f"{str(error).partition(';')[0]}; import the dataset again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise StoreError(
             f"{path} was written by another version of gtr-beir; import the dataset again"
+        )
+    missing = [key for key in _NEEDED if key not in manifest]
+    if missing:
+        raise StoreError(
+            f"{path / 'manifest.json'} is damaged ({', '.join(missing)} missing); import the "
+            "dataset again"
         )
     return manifest
 
@@ -221,8 +238,8 @@ def names_here(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
     found = [*folder.glob("*/manifest.json"), *folder.glob("*/*/manifest.json")]
-    names = (str(path.parent.relative_to(folder)) for path in found)
-    return tuple(sorted(name for name in names if not name.startswith(".")))
+    places = (path.parent.relative_to(folder) for path in found)
+    return tuple(sorted(str(p) for p in places if not any(n.startswith(".") for n in p.parts)))
 
 
 def check_files(path: Path) -> Iterator[str]:

@@ -31,7 +31,8 @@ def compare_results(a: Path, b: Path, measure: str) -> list[DatasetComparison]:
     """
     files_a, files_b = _per_query_files(a), _per_query_files(b)
     shared = [name for name in files_a if name in files_b]
-    if len(files_a) == 1 and len(files_b) == 1:
+    named = any(path.is_file() or (path / PER_QUERY).is_file() for path in (a, b))
+    if named and len(files_a) == 1 and len(files_b) == 1:
         name_a, name_b = next(iter(files_a)), next(iter(files_b))
         pairs = [(name_a, files_a[name_a], files_b[name_b])]
     else:
@@ -71,7 +72,15 @@ def _paired(
             raise UsageError(
                 f"{path} has no measure '{measure}'; it has {', '.join(map(str, table.columns))}"
             )
-        tables.append(table[measure])
+        try:
+            values = pd.to_numeric(table[measure])
+        except ValueError as error:
+            raise InputError(f"not a per-query file ({error})", path=path) from error
+        if values.empty or not values.between(0, 1).all():
+            raise InputError(f"'{measure}' is not a number from 0 to 1 for every query", path=path)
+        if not values.index.is_unique:
+            raise InputError("a query is in it twice; keep one line of each", path=path)
+        tables.append(values)
     if set(tables[0].index) != set(tables[1].index):
         raise InputError(f"not over the same queries as {one}; paired tests need that", path=two)
     return tables[0].to_numpy(), tables[1].loc[tables[0].index].to_numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -49,10 +50,10 @@ class Encoder(Protocol):
 def resolve_device(device: str | None) -> str:
     """`device`, or a GPU where there is one, else the CPU."""
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", chosen):
+        raise UsageError(f"there is no device '{chosen}'; use cpu or cuda")
     if chosen.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"there is no {chosen} on this machine; use --device cpu")
-    if not chosen.startswith(("cpu", "cuda")):
-        raise UsageError(f"there is no device '{chosen}'; use cpu or cuda")
     return chosen
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_beir
+from doubles import write_beir
 
 from evaluate.data.catalogue import load_dataset
 from evaluate.data.columns import UNIT

@@ -43,8 +43,15 @@ def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> Checkp
     Raises UsageError if there is no such thing, FetchError if the hub could not give it, and
     CheckpointError, naming the part, if it is not a usable dual encoder.
     """
-    local = Path(name).expanduser()
+    try:
+        local = Path(name).expanduser()
+    except RuntimeError:  # nobody has this home
+        local = Path(name)
     if local.is_dir():
+        if revision is not None:
+            raise UsageError(
+                f"{name} is a folder, which has no revisions; leave --revision {revision} out"
+            )
         return inspect_folder(local, revision=None)
     if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise UsageError(f"there is no checkpoint folder {name}")
@@ -125,15 +132,15 @@ def inspect_folder(
         raise CheckpointError(
             f"{path} begins with {names[0] if names else 'nothing'} instead of a Transformer module"
         )
-    config = _json(path / "config.json")
+    config = _object(folders[0] / "config.json")
     if config.get("auto_map"):
         raise CheckpointError(
-            f"{path}/config.json wants code of its own (auto_map), which is not run"
+            f"{folders[0]}/config.json wants code of its own (auto_map), which is not run"
         )
     is_t5 = str(config.get("model_type")) in ("t5", "mt5")
     if is_t5:
         _require_gtr(path, names, folders)
-    _require_weights(path)
+    _require_weights(folders[0])
     commit = revision or (path.name if from_hub else None)
     return CheckpointFolder(path, names, is_t5, _fingerprint(path), commit)
 
@@ -146,7 +153,7 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         missing = [name for name in wanted if name not in names]
         what = f"lacks {' and '.join(missing)}" if missing else f"has {' > '.join(names)}"
         raise CheckpointError(f"{path} is no GTR checkpoint: it {what}; GTR is {GTR_PARTS}")
-    pooling = _json(by_name["Pooling"] / "config.json")
+    pooling = _object(by_name["Pooling"] / "config.json")
     modes = {
         key for key, value in pooling.items() if key.startswith("pooling_mode_") and value is True
     }
@@ -157,7 +164,7 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
             f"{path} is no GTR checkpoint: it pools with {', '.join(sorted(modes)) or 'nothing'}; "
             f"GTR is {GTR_PARTS}"
         )
-    dense = _json(by_name["Dense"] / "config.json")
+    dense = _object(by_name["Dense"] / "config.json")
     if dense.get("bias") is not False:
         raise CheckpointError(
             f"{path} is no GTR checkpoint: its Dense has a bias; GTR is {GTR_PARTS}"
@@ -180,7 +187,19 @@ def _json(path: Path) -> Any:
     try:
         return read_json(path)
     except StoreError as error:
-        raise CheckpointError(f"the checkpoint cannot be used: {error}") from None
+        what = str(error).partition(";")[0]
+        raise CheckpointError(
+            f"the checkpoint cannot be used: {what}; get the checkpoint again"
+        ) from None
+
+
+def _object(path: Path) -> dict[str, Any]:
+    value = _json(path)
+    if not isinstance(value, dict):
+        raise CheckpointError(
+            f"the checkpoint cannot be used: {path} is not a JSON object; get the checkpoint again"
+        )
+    return value
 
 
 def _fingerprint(path: Path) -> str:

@@ -1,0 +1,86 @@
+"""Test doubles: an encoder that counts words, and a writer of BEIR folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluate.blocks import BlockStore
+from evaluate.data.store import Dataset
+from evaluate.files import fingerprint_of
+from evaluate.progress import Progress
+from evaluate.systems.base import Found, SearchOptions
+from evaluate.systems.dense import DenseSearch
+from evaluate.systems.encoder import Encoded
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def write_beir(
+    folder: Path,
+    documents: list[Mapping[str, Any]],
+    queries: Mapping[str, str],
+    qrels: list[tuple[str, str, int]],
+    split: str = "test",
+) -> Path:
+    """Write a BEIR folder."""
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(d, ensure_ascii=False) + "\n" for d in documents)
+    (folder / "corpus.jsonl").write_text(lines, encoding="utf-8")
+    lines = "".join(json.dumps({"_id": q, "text": t}) + "\n" for q, t in queries.items())
+    (folder / "queries.jsonl").write_text(lines, encoding="utf-8")
+    lines = "".join(f"{q}\t{d}\t{g}\n" for q, d, g in qrels)
+    (folder / "qrels" / f"{split}.tsv").write_text(
+        f"query-id\tcorpus-id\tscore\n{lines}", encoding="utf-8"
+    )
+    return folder
+
+
+class WordEncoder:
+    """Words of a fixed list -> counts, L2-normalised: every score can be worked out by hand."""
+
+    device = "cpu"
+
+    def __init__(self, words: list[str]):
+        self.words = words
+        self.dimension = len(words)
+        self.texts_encoded = 0
+
+    def encode(self, texts: list[str], *, kind: str, max_tokens: int) -> Encoded:
+        self.texts_encoded += len(texts) if kind == "document" else 0
+        cut = [text.lower().split()[:max_tokens] for text in texts]
+        counts = np.array(
+            [[words.count(word) for word in self.words] for words in cut], dtype=np.float32
+        ).reshape(len(texts), self.dimension)
+        norms = np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+        tokens = np.array([len(words) for words in cut], dtype=np.int32)
+        longer = np.array([len(text.split()) > max_tokens for text in texts], dtype=bool)
+        return Encoded((counts / norms).astype(np.float32), tokens, longer)
+
+
+class WordSystem:
+    """The dense search over a WordEncoder: an ordinary system."""
+
+    def __init__(self, words: list[str], name: str = "words"):
+        self.name = name
+        self.encoder = WordEncoder(words)
+        self.settings = {"words": words}
+        self.fingerprint = fingerprint_of(self.settings)
+
+    def search(self, dataset: Dataset, options: SearchOptions) -> Found:
+        store = BlockStore(options.work_dir)
+        encoded = self.encoder.encode(dataset.query_texts, kind="query", max_tokens=64)
+        queries = {
+            "vectors": encoded.vectors,
+            "tokens": encoded.tokens,
+            "truncated": encoded.truncated,
+        }
+        progress = Progress("words", dataset.n_documents, "documents", quiet=True)
+        search = DenseSearch(
+            self.encoder, dataset, options, store, progress, self.fingerprint, queries, 512
+        )
+        return Found(*search.run())
