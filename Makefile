@@ -46,6 +46,7 @@ eval: $(READY) ## MODEL=gtr-base DATASET=scifact: one system on one dataset
 bm25: $(READY) ## DATASET=scifact: the BM25 baselines on one dataset
 	@test -n "$(DATASET)" || { echo "make bm25 DATASET=scifact"; exit 2; }
 	$(GTR) run bm25-flat -d "$(DATASET)" $(FLAGS)
+	$(GTR) run bm25-multifield -d "$(DATASET)" $(FLAGS)
 
 colbert: $(READY) ## DATASET=scifact: the ColBERT baseline on one dataset
 	@test -n "$(DATASET)" || { echo "make colbert DATASET=scifact"; exit 2; }

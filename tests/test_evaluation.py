@@ -127,7 +127,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     """SIGKILL while a real run is at work, then again: the same bytes as an undisturbed run."""
     documents = [
         {"_id": f"d{row}", "title": f"title {row}", "text": "bread dough oven bicycle tyre " * 12}
-        for row in range(6000)
+        for row in range(4096)
     ]
     source = write_beir(tmp_path / "loaves", documents, {"q": "bread"}, [("q", "d1", 1)])
     import_beir(source, datasets_dir=tmp_path / "store")
@@ -140,7 +140,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     took = time.monotonic() - start
     chance = random.Random(7)
     kills = 0
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment)
         try:
             process.wait(timeout=chance.uniform(0.5, 1.0) * took)
