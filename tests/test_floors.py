@@ -49,6 +49,7 @@ WITHIN = {
         "bm25",
         "colbert",
     ],
+    "cli": ["options", "run", "data", "reports"],
     "report": ["dataset_table", "table", "comparison", "render", "plots"],
 }
 NEVER = {("measures", "systems"), ("systems", "measures"), ("report", "evaluation")}

@@ -1,0 +1,173 @@
+"""`gtr-beir run`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from evaluate.cli.options import Commands, folders, quiet
+from evaluate.errors import UsageError
+
+if TYPE_CHECKING:
+    from evaluate.records import Record
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
+
+
+def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="rank, score and record datasets with a system",
+        description="Rank, score and record datasets with one system. What is done already is not "
+        "done again; an interrupted run goes on where it was.",
+    )
+    parser.add_argument(
+        "system",
+        help="bm25-flat, bm25-multifield, a Hugging Face id, or a sentence-transformers folder",
+    )
+    parser.add_argument("-d", "--dataset", action="append", default=[], metavar="NAME")
+    parser.add_argument("--suite", help="all, zero-shot, public or demo")
+    parser.add_argument("--label", help="name in folders and tables (default: the system's)")
+    parser.add_argument(
+        "--protocol",
+        choices=["paper", "hub"],
+        default="paper",
+        help="lengths: of the GTR paper by dataset (default), or the checkpoint's own",
+    )
+    parser.add_argument("--dtype", metavar="fp32|bf16", help="precision of the encoder")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
+    parser.add_argument("--revision", help="commit, tag or branch of a Hugging Face id")
+    parser.add_argument("--depth", type=int, default=1000, help="documents kept a query (1000)")
+    parser.add_argument(
+        "--self-matches",
+        choices=["drop", "keep"],
+        default="drop",
+        help="documents that have the query's own id: dropped before the cut (default), or kept",
+    )
+    parser.add_argument("--block-documents", type=int, metavar="N", help="documents in a block")
+    parser.add_argument("--batch-tokens", type=int, metavar="N", help="padded tokens in a batch")
+    parser.add_argument("--k1", type=float, help="BM25's k1 (0.9)")
+    parser.add_argument("--b", type=float, help="BM25's b (0.4)")
+    parser.add_argument(
+        "--field-weights", metavar="contents=1,title=1", help="of bm25-multifield (1 each)"
+    )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="that build an index (all cores)"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the arithmetic")
+    parser.add_argument(
+        "--discard-embeddings", action="store_true", help="keep no vectors, only rankings"
+    )
+    parser.add_argument("--again", action="store_true", help="replace a record that is there")
+    parser.add_argument("--offline", action="store_true", help="fetch nothing")
+    folders(parser, results=True)
+    quiet(parser)
+    parser.set_defaults(act=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from evaluate.data.catalogue import load_dataset
+    from evaluate.data.registry import suite
+
+    names = [*options.dataset, *(suite(options.suite) if options.suite else ())]
+    if not names:
+        raise UsageError(
+            "no dataset was named; give -d NAME (as often as you like) or --suite NAME"
+        )
+    for value, flag in (
+        (options.depth, "--depth"),
+        (options.block_documents, "--block-documents"),
+        (options.batch_tokens, "--batch-tokens"),
+        (options.threads, "--threads"),
+        (options.processes, "--processes"),
+    ):
+        if value is not None and value < 1:
+            raise UsageError(f"{flag} {value} is not possible; give 1 or more")
+    if options.label is not None and not _LABEL.fullmatch(options.label):
+        raise UsageError(
+            f"'{options.label}' cannot be a label; use letters, digits, '.', '_', '@' and '-'"
+        )
+    datasets = [
+        load_dataset(
+            name,
+            datasets_dir=options.datasets_dir,
+            fetch=not options.offline,
+            quiet=options.quiet,
+        )
+        for name in names
+    ]
+    if options.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
+
+    from evaluate.blocks import DEFAULT_BLOCK
+    from evaluate.evaluation import Plan, benchmark
+    from evaluate.systems.base import Settings, load_system
+
+    system = load_system(
+        options.system,
+        Settings(
+            protocol=options.protocol,
+            dtype=options.dtype,
+            device=options.device,
+            batch_tokens=options.batch_tokens,
+            revision=options.revision,
+            offline=options.offline,
+            k1=options.k1,
+            b=options.b,
+            field_weights=_field_weights(options.field_weights),
+        ),
+    )
+    plan = Plan(
+        results_dir=options.results_dir,
+        label=options.label,
+        depth=options.depth,
+        self_matches=options.self_matches,
+        block_documents=options.block_documents or DEFAULT_BLOCK,
+        keep_embeddings=not options.discard_embeddings,
+        processes=options.processes,
+        again=options.again,
+        quiet=options.quiet,
+    )
+    for dataset in datasets:
+        record = benchmark(system, dataset, plan)
+        print(_record_line(record), flush=True)
+    if not options.quiet:
+        print(
+            f"records and runs: {options.results_dir / (options.label or system.name)}\n"
+            "leaderboard:      gtr-beir leaderboard",
+            file=sys.stderr,
+        )
+
+
+def _field_weights(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError:
+        raise UsageError(
+            f"--field-weights '{text}' is not of the form contents=1.0,title=0.5"
+        ) from None
+
+
+def _record_line(record: Record) -> str:
+    values = "  ".join(
+        f"{title} {record.measures[name]:.4f}"
+        for title, name in (
+            ("NDCG@10", "ndcg@10"),
+            ("Recall@100", "recall@100"),
+            ("Recall@1000", "recall@1000"),
+        )
+    )
+    return (
+        f"{record.dataset}  {record.system}  {values}  {record.n_queries:,} queries  "
+        f"{record.signature}"
+    )
