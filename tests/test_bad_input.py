@@ -1562,7 +1562,7 @@ def test_a_message_of_several_lines_is_told_on_one(
     def fail(_: Any) -> None:
         raise InputError("first\n  second", path="some\nfile", line=3)
 
-    monkeypatch.setattr(cli, "_datasets_list", fail)
+    monkeypatch.setattr("evaluate.cli.data._datasets_list", fail)
     assert cli.main(["datasets", "list"]) == 1
     assert capsys.readouterr().err == "gtr-beir: some file:3: first second\n"
 

@@ -1,0 +1,98 @@
+"""Zips that no honest server sends are refused by the member's name; nothing is unpacked."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evaluate.data.importing import import_beir
+from evaluate.errors import InputError
+
+Write = Callable[[zipfile.ZipFile], None]
+
+
+def honest(packed: zipfile.ZipFile) -> None:
+    packed.writestr("set/corpus.jsonl", '{"_id": "d1", "title": "", "text": "x"}\n')
+    packed.writestr("set/queries.jsonl", '{"_id": "q1", "text": "x"}\n')
+    packed.writestr("set/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+
+
+def member(name: str, data: str = "x") -> Write:
+    return lambda packed: packed.writestr(name, data)
+
+
+def link(packed: zipfile.ZipFile) -> None:
+    info = zipfile.ZipInfo("set/link")
+    info.external_attr = 0o120777 << 16
+    packed.writestr(info, "/etc/passwd")
+
+
+def twice(packed: zipfile.ZipFile) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        packed.writestr("set/queries.jsonl", '{"_id": "q1", "text": "other"}\n')
+
+
+def bomb(packed: zipfile.ZipFile) -> None:
+    packed.writestr("set/extra.jsonl", b"0" * (64 << 20))
+
+
+def nested_bomb(packed: zipfile.ZipFile) -> None:
+    """A zip in the zip is a file like any other: it is never looked into."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as deeper:
+        deeper.writestr("zeros", b"0" * (32 << 20))
+    packed.writestr("set/inner.zip", inner.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (member("../evil"), "member '../evil' points outside"),
+        (member("set/../../evil"), "points outside"),
+        (member("/etc/cron.d/evil"), "member '/etc/cron.d/evil' points outside"),
+        (member("C:/evil"), "points outside"),
+        (link, "member 'set/link' is a symbolic link"),
+        (twice, "member 'set/queries.jsonl' is in the archive twice"),
+        (bomb, "member 'set/extra.jsonl' would grow"),
+        (member("other/corpus.jsonl"), r"more than one corpus.jsonl \(in other, set\)"),
+    ],
+    ids=["parent", "inside parent", "absolute", "drive", "link", "twice", "bomb", "two corpora"],
+)
+def test_refused_by_name(write: Write, sentence: str, tmp_path: Path) -> None:
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        honest(packed)
+        write(packed)
+    with pytest.raises(InputError, match=sentence):
+        import_beir(archive, datasets_dir=tmp_path / "store")
+    assert not (tmp_path / "store" / "set").exists()
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.parametrize("write", [lambda _: None, nested_bomb, member("README.md")])
+def test_accepted(write: Write, tmp_path: Path) -> None:
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        honest(packed)
+        write(packed)
+    assert import_beir(archive, datasets_dir=tmp_path / "store").n_documents == 1
+
+
+def test_cqadupstack_is_imported_forum_by_forum(tmp_path: Path) -> None:
+    """From one zip; with other counts than the registry's, each forum is refused by name."""
+    archive = tmp_path / "cqadupstack.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for forum in ("android", "english"):
+            packed.writestr(f"cqadupstack/{forum}/corpus.jsonl", '{"_id": "d", "text": "x"}\n')
+            packed.writestr(f"cqadupstack/{forum}/queries.jsonl", '{"_id": "q", "text": "x"}\n')
+            packed.writestr(
+                f"cqadupstack/{forum}/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td\t1\n"
+            )
+    with pytest.raises(InputError, match="1 judged queries where cqadupstack/android has 699"):
+        import_beir(archive, datasets_dir=tmp_path / "store")
