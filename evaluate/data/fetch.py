@@ -246,6 +246,10 @@ def _fetch_from_hub(
     spec: DatasetSpec, folder: Path, quiet: bool, server: FetchError
 ) -> Dataset | DatasetGroup:
     """Try `BeIR/<name>` with its `-qrels` twin, then `mteb/<name>` at its pinned revision."""
+    if quiet:
+        from huggingface_hub.utils import disable_progress_bars
+
+        disable_progress_bars()
     failures: list[str] = [str(server)]
     progress = Progress(f"fetch {spec.name}", None, "files", quiet=quiet)
     for mirror in _mirrors(spec):

@@ -1,0 +1,151 @@
+"""The hub's mirrors, through the hub's own client, from a loopback server that speaks its API."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CORPUS = "".join(
+    json.dumps({"_id": f"d{n}", "title": "", "text": f"x{n}"}) + "\n" for n in range(3)
+)
+QUERIES = '{"_id": "q1", "text": "x1"}\n'
+TSV = "query-id\tcorpus-id\tscore\nq1\td1\t1\n"
+JSONL = '{"query-id": "q1", "corpus-id": "d1", "score": 1.0}\n'
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+from evaluate.data import fetch, importing
+from evaluate.data.registry import Judgements, registered
+spec = replace(registered("scifact"), documents=3, queries=1, zip_bytes=1,
+    judgements=(Judgements("all", 1, {1: 1}),), zip_url=sys.argv[2] + "/scifact.zip",
+    hub={"beir": "BeIR/scifact", "mteb": "mteb/scifact", "mteb_revision": sys.argv[3]})
+importing.registered = lambda _: spec
+patience = fetch.Patience(attempts=2, pause=0.01, longest_pause=0.01, silence=2.0)
+try:
+    dataset = fetch.fetch_dataset(spec, datasets_dir=sys.argv[1], patience=patience)
+except fetch.FetchError as error:
+    sys.exit(str(error))
+print(dataset.n_documents, dataset.texts(0, 3))
+"""
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """As much of the hub as its client asks for: repository info, and files by commit."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, *, body: bool) -> None:
+        self.server.asked.append(self.path)
+        for repository, files in self.server.repositories.items():
+            if self.path.startswith(f"/api/datasets/{repository}/revision/"):
+                siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
+                info = {"id": repository, "sha": COMMIT, "siblings": siblings}
+                self.send(json.dumps(info).encode(), {"Content-Type": "application/json"}, body)
+                return
+            if self.path.startswith(f"/api/datasets/{repository}/tree/"):
+                tree = [
+                    {
+                        "type": "file",
+                        "path": name,
+                        "size": len(data),
+                        "oid": hashlib.sha1(data.encode()).hexdigest(),
+                    }
+                    for name, data in files.items()
+                ]
+                self.send(json.dumps(tree).encode(), {"Content-Type": "application/json"}, body)
+                return
+            if self.path.startswith(f"/datasets/{repository}/resolve/"):
+                name = self.path.split("/resolve/", 1)[1].partition("/")[2]
+                data = files[name].encode()
+                etag = f'"{hashlib.sha1(data).hexdigest()}"'
+                self.send(data, {"ETag": etag, "X-Repo-Commit": COMMIT}, body)
+                return
+        self.send(b'{"error": "not found"}', {"X-Error-Code": "RepoNotFound"}, body, 404)
+
+    def send(self, data: bytes, headers: dict[str, str], body: bool, status: int = 200) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def hub(repositories: dict[str, dict[str, str]]) -> Iterator[http.server.ThreadingHTTPServer]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server.repositories, server.asked = repositories, []
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def fetch(
+    server: http.server.ThreadingHTTPServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: the client reads its endpoint when it is imported."""
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setenv("HF_HOME", str(folder / "hub"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    command = [sys.executable, "-c", SCRIPT, str(folder / "store"), url, COMMIT]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_beir_and_its_qrels_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repositories = {
+        "BeIR/scifact-qrels": {"test.tsv": TSV, "train.tsv": TSV},
+        "BeIR/scifact": {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "README.md": "no"},
+    }
+    with hub(repositories) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "3 ['x0', 'x1', 'x2']\n"
+        fetched = [path for path in server.asked if "/resolve/" in path]
+    assert not any("README" in path or "train" in path for path in fetched)
+
+
+def test_mteb_at_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "qrels/test.jsonl": JSONL}
+    with hub({"mteb/scifact": files}) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+        assert done.returncode == 0, done.stderr
+        assert any(f"/mteb/scifact/resolve/{COMMIT}/corpus.jsonl" in p for p in server.asked)
+
+
+def test_wrong_counts_and_absent_mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"corpus.jsonl": CORPUS * 2, "queries.jsonl": QUERIES, "qrels/test.tsv": TSV}
+    with hub({"mteb/scifact": files}) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+    assert done.returncode == 1
+    sentence = done.stderr.strip()
+    assert "\n" not in sentence
+    assert sentence.startswith("no source gave scifact: ")
+    assert "BeIR/scifact: the hub did not give BeIR/scifact" in sentence
+    assert "6 documents where scifact has 3" in sentence
+    assert not (tmp_path / "store" / "scifact").exists()
