@@ -17,7 +17,7 @@ from evaluate import measures
 from evaluate.blocks import DEFAULT_BLOCK
 from evaluate.data.store import Dataset, DatasetGroup
 from evaluate.errors import StoreError, UsageError
-from evaluate.files import Digest, atomic_write, hash_file, lock
+from evaluate.files import Digest, atomic_write, hash_file, lock, remove_leftovers
 from evaluate.records import PER_QUERY, RECORD, RUN, Record, record_key, versions
 from evaluate.runs import Run
 from evaluate.systems.base import SearchOptions, System
@@ -68,6 +68,7 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
     folder = plan.results_dir / name / dataset.name
     key = record_key(dataset.fingerprint, system.fingerprint, plan.depth, plan.self_matches)
     with lock(folder / ".lock"):
+        remove_leftovers(folder)
         done = _done(folder, key, plan.again)
         if done is not None:
             return done

@@ -111,14 +111,16 @@ def _ranking(run: Run, row: int | None, grades: dict[str, int]) -> dict[str, flo
     """One query's ranking for trec_eval, which would sort it again by (score, id).
 
     The order is settled already, so a place in the ranking stands for the score, and documents
-    without a judgement, whose names cannot matter, are named by their place: no id is looked up.
+    that are not relevant, whose names cannot matter, are named by their place: no id is looked up.
     """
     if row is None:
         return {}
     held = run.doc_rows[row]
     depth = min(int((held != NO_DOCUMENT).sum()), len(_PLACES))
-    names = _PLACES[:depth]
-    wanted = np.fromiter((int(name[1:]) for name in grades if name[0] == "r"), dtype=np.int32)
-    for place in np.flatnonzero(np.isin(held[:depth], wanted)).tolist():
+    relevant = [int(name[1:]) for name, grade in grades.items() if grade > 0 and name[0] == "r"]
+    places = np.flatnonzero(np.isin(held[:depth], relevant)).tolist()
+    # No measure here looks beyond the last relevant document; trec_eval wants one at least.
+    names = _PLACES[: places[-1] + 1 if places else min(depth, 1)]
+    for place in places:
         names[place] = f"r{held[place]}"
     return dict(zip(names, _SCORES, strict=False))

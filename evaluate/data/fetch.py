@@ -247,7 +247,7 @@ def _fetch_from_hub(
 ) -> Dataset | DatasetGroup:
     """Try `BeIR/<name>` with its `-qrels` twin, then `mteb/<name>` at its pinned revision."""
     if quiet:
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
     failures: list[str] = [str(server)]

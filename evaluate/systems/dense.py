@@ -61,12 +61,15 @@ class DenseSystem:
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
         limits = {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")}
-        key = Digest().add(self.fingerprint).add(str(limits["document"])).hex()
+        arithmetic = fingerprint_of(self._encoder.arithmetic)
+        key = Digest().add(self.fingerprint).add(arithmetic).add(str(limits["document"])).hex()
         progress = Progress(
             f"{self.name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
         )
         store = BlockStore(options.work_dir, progress.say)
-        queries = _encode_queries(self._encoder, dataset, store, self.fingerprint, limits["query"])
+        queries = _encode_queries(
+            self._encoder, dataset, store, self.fingerprint + arithmetic, limits["query"]
+        )
         search = DenseSearch(
             self._encoder, dataset, options, store, progress, key, queries, limits["document"]
         )
@@ -127,6 +130,14 @@ class DenseSearch:
         self._store, self._progress = store, progress
         self._key, self._queries, self._max_tokens = key, queries, max_tokens
         self._excluded = dataset.own_rows if options.self_matches == "drop" else None
+        # Ties go by the rank of ids in the whole corpus, so all of it decides what a block yields.
+        query_vectors = np.ascontiguousarray(queries["vectors"])
+        corpus = dataset.manifest["fingerprints"]["corpus"]
+        digest = Digest().add(key).add(query_vectors.tobytes()).add(corpus)
+        digest.add(str(options.k)).add(options.self_matches)
+        if options.self_matches == "drop":
+            digest.add(dataset.own_rows.tobytes())
+        self._search_key = digest.hex()
         self._seconds = {"encode": 0.0, "search": 0.0}
 
     def run(self) -> tuple[Run, dict[str, Any]]:
@@ -155,14 +166,7 @@ class DenseSearch:
         return "vectors-" + content_key(digests, block, self._key)
 
     def _top_k_key(self, block: Block) -> str:
-        options = self._options
-        query_digest = Digest().add(np.ascontiguousarray(self._queries["vectors"]).tobytes()).hex()
-        parts = [self._key, query_digest, str(options.k), options.self_matches]
-        if options.self_matches == "drop":
-            parts.append(Digest().add(self._dataset.own_rows.tobytes()).hex())
-        # Ties go by the rank of ids in the whole corpus, so all of it decides what a block yields.
-        parts.append(self._dataset.manifest["fingerprints"]["corpus"])
-        return "topk-" + content_key(self._dataset.unit_digests, block, *parts)
+        return "topk-" + content_key(self._dataset.unit_digests, block, self._search_key)
 
     def _search(self, block: Block) -> Arrays:
         if self._options.keep_embeddings:

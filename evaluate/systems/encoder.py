@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
+import transformers
 
 from evaluate.errors import CheckpointError, UsageError
 from evaluate.systems.base import Kind, Settings
@@ -24,6 +25,8 @@ from evaluate.systems.linear import pack_linear_layers
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _CPU_BATCH_TOKENS = 4096
+NUMERICS = 1
+"""Goes up when this module computes the same vectors in another order of operations."""
 _GPU_BATCH_TOKENS = 65_536
 
 
@@ -76,8 +79,9 @@ class SentenceEncoder:
         self.normalises = similarity == "cosine"
         self._transformer = self._model[0]
         self._transformer.to(_DTYPES[self.dtype])
+        self._packed_layers = 0
         if self.device == "cpu":
-            pack_linear_layers(self._transformer)
+            self._packed_layers = pack_linear_layers(self._transformer)
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise CheckpointError(f"{folder.path} has no fast tokenizer (tokenizer.json)")
@@ -95,6 +99,18 @@ class SentenceEncoder:
             _CPU_BATCH_TOKENS if self.device == "cpu" else _GPU_BATCH_TOKENS
         )
         self.dimension = int(self.encode([""], kind="query", max_tokens=8).vectors.shape[1])
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """What decides the last bits of a vector beside weights and texts: for keys of blocks."""
+        return {
+            "encoder": NUMERICS,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "device": torch.device(self.device).type,
+            "batch_tokens": self._batch_tokens,
+            "packed": self._packed_layers,
+        }
 
     @property
     def prompts(self) -> dict[Kind, str]:
