@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,8 @@ from evaluate.systems.lucene.segment import Segment
 NO_DOCUMENT: Final = -1
 
 _NO_FLOOR: Final = float(np.finfo(np.float64).tiny)
+# A sum that is below a score by less than this factor may be rounded up to it, and is as good.
+_ROUNDING: Final = 1 - 2.0**-23
 _SAMPLED: Final = 16
 _POSTINGS_AT_ONCE: Final = 1 << 16
 _LOW_BITS: Final = 0xFFFFFFFF
@@ -148,19 +151,20 @@ class BestDocuments:
         keys = (scores.view(np.int32).astype(np.int64) << 32) | id_ranks
         if len(self._keys[query]):
             keys = np.concatenate((self._keys[query], keys))
-        if len(keys) >= self.k:
+        # The first cut gives a floor; later ones wait until they are worth it.
+        if len(keys) >= (self.k if self._floors[query] == _NO_FLOOR else self.k * 3 // 2):
             cut = len(keys) - self.k
             keys.partition(cut)
             keys = keys[cut:].copy()  # a view would keep what was cut off in memory
-            # A sum a little below the k-th score may still be rounded up to it.
-            self._floors[query] = float(_scores_of(keys[:1])[0]) * (1 - 2.0**-23)
+            self._floors[query] = float(_scores_of(keys[:1])[0]) * _ROUNDING
         self._keys[query] = keys
 
     def candidates(self) -> Candidates:
         """What was found, in order."""
         keys = np.full((len(self._keys), self.k), -1, dtype=np.int64)
         for query, found in enumerate(self._keys):
-            keys[query, : len(found)] = np.sort(found)[::-1]
+            ordered = np.sort(found)[::-1][: self.k]
+            keys[query, : len(ordered)] = ordered
         scores = _scores_of(keys)
         scores[keys < 0] = -np.inf
         return Candidates(scores, keys.astype(np.int32))
@@ -190,17 +194,15 @@ def score_segment(
     if any(len(segment) != n_documents for segment in segments):
         raise ValueError("the fields of a segment and its id ranks must have the same length")
     fields = [
-        _scores_by_clause(queries, segment, scoring)
+        _FieldScores(queries, segment, scoring)
         for segment, scoring in zip(segments, scorings, strict=True)
     ]
-    adder = _Adder(n_documents)
+    adder = _Adder(fields, n_documents)
     for query in range(len(queries)):
         begin, end = queries.query_starts[query : query + 2]
-        clauses = queries.query_clauses[begin:end].tolist()
-        parts = [part for field in fields for clause in clauses if (part := field[clause])]
-        if not parts:
+        sums = adder.sums(queries.query_clauses[begin:end].tolist())
+        if sums is None:
             continue
-        sums = adder.sums(parts)
         if excluded is not None and excluded[query] != NO_DOCUMENT:
             sums[excluded[query]] = 0.0
         floor = best.floor(query)
@@ -218,36 +220,38 @@ def _guessed_floor(sums: npt.NDArray[np.float64], k: int) -> float:
     if wanted < len(sample):
         guess = float(np.partition(sample, -wanted)[-wanted])
         if np.count_nonzero(sums >= guess) >= k:
-            return guess
+            return guess * _ROUNDING
     return _NO_FLOOR
 
 
-_Part = tuple[npt.NDArray[np.uint16], npt.NDArray[np.float32]]
+class _FieldScores:
+    """What each clause gives to each document of a segment, in one field.
 
-
-def _scores_by_clause(
-    queries: Queries, segment: Segment, scoring: FieldScoring
-) -> list[_Part | None]:
-    """For each clause the documents that have its term, with what they get for it.
-
-    None where the segment has no such term.
+    documents: uint16, of all postings of the segment; scores: float32, of the clauses' postings
+    one after the other; spans: for each clause (low, high, at): it has the documents low .. high-1
+    and the scores from `at` on. None where the segment does not have the term.
     """
-    parts: list[_Part | None] = [None] * len(queries.clause_terms)
-    places = segment.find(queries.hashes)[queries.clause_terms]
-    held = np.flatnonzero(places >= 0)
-    sizes = segment.sizes(places[held])
-    inverses = scoring.inverses[segment.norms]
-    # Some postings at once: enough to hide the calls, and few enough for the processor's cache.
-    groups = np.cumsum(sizes) // _POSTINGS_AT_ONCE
-    for group in np.split(np.arange(len(held)), np.flatnonzero(np.diff(groups)) + 1):
-        clauses = held[group]
-        begins, documents, frequencies = segment.postings(places[clauses])
-        weights = np.repeat(scoring.weights[clauses], sizes[group])
-        scores = term_scores(weights, frequencies, inverses[documents])
-        spans = zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True)
-        for clause, (low, high) in zip(clauses.tolist(), spans, strict=True):
-            parts[clause] = documents[low:high], scores[low:high]
-    return parts
+
+    def __init__(self, queries: Queries, segment: Segment, scoring: FieldScoring):
+        places = segment.find(queries.hashes)[queries.clause_terms]
+        clauses = np.flatnonzero(places >= 0)
+        places = places[clauses]
+        lows, sizes = segment.offsets[places].astype(np.int64), segment.sizes(places)
+        ends = np.cumsum(sizes)
+        self.documents = segment.documents
+        self.scores = np.empty(int(sizes.sum()), dtype=np.float32)
+        self.spans: list[tuple[int, int, int] | None] = [None] * len(queries.clause_terms)
+        columns = (clauses, lows, lows + sizes, ends - sizes)
+        for clause, low, high, at in zip(*(column.tolist() for column in columns), strict=True):
+            self.spans[clause] = low, high, at
+        inverses = scoring.inverses[segment.norms]
+        # Some postings at once: enough to hide the calls, and few enough for the processor's cache.
+        bounds = np.flatnonzero(np.diff(ends // _POSTINGS_AT_ONCE, prepend=-1, append=-1))
+        for first, last in pairwise(bounds.tolist()):
+            documents, frequencies = segment.postings(places[first:last])
+            weights = np.repeat(scoring.weights[clauses[first:last]], sizes[first:last])
+            scores = term_scores(weights, frequencies, inverses.take(documents))
+            self.scores[ends[last - 1] - len(scores) : ends[last - 1]] = scores
 
 
 class _Adder:
@@ -256,19 +260,32 @@ class _Adder:
     Fresh memory for each would cost more than the sums, for the system clears every new page.
     """
 
-    def __init__(self, n_documents: int):
-        self._n_documents = n_documents
+    def __init__(self, fields: Sequence[_FieldScores], n_documents: int):
+        self._fields = fields
         self._documents = np.empty(0, dtype=np.intp)
         self._scores = np.empty(0, dtype=np.float64)
+        self._sums = np.zeros(n_documents, dtype=np.float64)
 
-    def sums(self, parts: Sequence[_Part]) -> npt.NDArray[np.float64]:
-        """float64[n]: what each document gets in all; 0 for a document in no part."""
-        size = sum(len(documents) for documents, _ in parts)
+    def sums(self, clauses: Sequence[int]) -> npt.NDArray[np.float64] | None:
+        """float64[n], what each document gets for the clauses, 0 without any of them.
+
+        Good until the next call; None if no document has any of the clauses.
+        """
+        documents, scores, size = [], [], 0
+        for field in self._fields:
+            for clause in clauses:
+                if span := field.spans[clause]:
+                    low, high, at = span
+                    documents.append(field.documents[low:high])
+                    scores.append(field.scores[at : at + high - low])
+                    size += high - low
+        if not size:
+            return None
         if size > len(self._scores):
             self._documents = np.empty(2 * size, dtype=np.intp)
             self._scores = np.empty(2 * size, dtype=np.float64)
-        documents, scores = self._documents[:size], self._scores[:size]
-        np.concatenate([part[0] for part in parts], out=documents)
-        np.concatenate([part[1] for part in parts], out=scores)
-        sums = np.bincount(documents, weights=scores, minlength=self._n_documents)
-        return sums.astype(np.float64, copy=False)  # which it is already, but not to mypy
+        np.concatenate(documents, out=self._documents[:size])
+        np.concatenate(scores, out=self._scores[:size])
+        self._sums.fill(0.0)
+        np.add.at(self._sums, self._documents[:size], self._scores[:size])
+        return self._sums

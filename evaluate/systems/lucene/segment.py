@@ -204,25 +204,24 @@ class Segment:
 
     def postings(
         self, places: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16], npt.NDArray[np.float32]]:
-        """The postings of some terms, one after the other.
+    ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float32]]:
+        """The postings of some terms, one term after the other.
 
-        places: int64[t], terms as `find` gives them, none -1. Returns int64[t + 1], where each
-        term's postings begin; uint16[p], their documents; float32[p], their frequencies.
+        places: int64[t], terms as `find` gives them, none -1. Returns uint16[p], the documents, and
+        float32[p], the frequencies.
         """
-        starts = self.offsets[places].astype(np.int64)
-        stops = self.offsets[places + 1].astype(np.int64)
-        begins = np.concatenate(([0], np.cumsum(stops - starts)))
-        documents = np.empty(begins[-1], dtype=np.uint16)
-        frequencies = np.empty(begins[-1], dtype=np.float32)
-        if len(places):
-            spans = list(zip(starts.tolist(), stops.tolist(), strict=True))
-            np.concatenate([self.documents[low:high] for low, high in spans], out=documents)
-            np.concatenate([self.frequencies[low:high] for low, high in spans], out=frequencies)
+        starts, sizes = self.offsets[places].astype(np.int64), self.sizes(places)
+        begins = np.cumsum(sizes) - sizes
+        total = int(sizes.sum())
+        documents = np.empty(total, dtype=np.uint16)
+        frequencies = np.empty(total, dtype=np.float32)
+        if total:
+            slices = list(map(slice, starts.tolist(), (starts + sizes).tolist()))
+            np.concatenate([self.documents[span] for span in slices], out=documents)
+            np.concatenate([self.frequencies[span] for span in slices], out=frequencies)
         if len(self.long_positions):
             escaped = np.flatnonzero(frequencies == 0)
             terms = np.searchsorted(begins, escaped, side="right") - 1
-            positions = starts[terms] + escaped - begins[terms]
-            at = np.searchsorted(self.long_positions, positions)
+            at = np.searchsorted(self.long_positions, starts[terms] + escaped - begins[terms])
             frequencies[escaped] = self.long_frequencies[at]
-        return begins, documents, frequencies
+        return documents, frequencies

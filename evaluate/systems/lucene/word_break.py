@@ -113,11 +113,12 @@ _START = re.compile(f"[{''.join(_RULES)}]")
 def words(text: str) -> list[str]:
     """The tokens of `text`, in order and as they are written."""
     symbols = text.translate(_CLASSES)
+    has_pairs = not text.isascii() and max(text) > "\uffff"
     found = []
     start = _START.search(symbols)
     while start:
         first = start.start()
-        window = _window(text, first)
+        window = _window(text, first) if has_pairs else first + MAXIMUM_TOKEN_LENGTH
         end = first
         for rule in _RULES[symbols[first]]:
             match = rule.match(symbols, first, window)
@@ -131,13 +132,9 @@ def words(text: str) -> list[str]:
 
 def _window(text: str, first: int) -> int:
     """The end of the longest piece from `first` that has no more than 255 UTF-16 units."""
-    end = min(first + MAXIMUM_TOKEN_LENGTH, len(text))
-    piece = text[first:end]
-    if piece.isascii() or max(piece) <= "\uffff":
-        return end
     units = 0
-    for at, character in enumerate(piece, start=first):
+    for at, character in enumerate(text[first : first + MAXIMUM_TOKEN_LENGTH], start=first):
         units += 1 + (character > "\uffff")
         if units > MAXIMUM_TOKEN_LENGTH:
             return at
-    return end
+    return first + MAXIMUM_TOKEN_LENGTH

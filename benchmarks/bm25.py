@@ -1,0 +1,179 @@
+"""BM25: index and search beside bm25s, in one run, each in a process of its own.
+
+Sizes: SciFact, and made-up corpora of 200,000 and 1,000,000 documents. bm25s as its documentation
+shows it for speed: its own tokenizer with stop words and a Snowball stemmer, `method="lucene"`, the
+numba backend, 1,000 documents for all queries at once, after a warm-up. It is given the texts in
+memory, which is not timed; ours reads them from the store. Both write their index to disk. The
+scores of bm25s are another BM25 (other tokens, exact lengths).
+
+    python benchmarks/bm25.py [--documents 200000 1000000] [--source FOLDER] [--processes 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from measure import (
+    SCIFACT,
+    child,
+    emit,
+    machine_line,
+    peak_mb,
+    require_folder,
+    table,
+    version_line,
+)
+
+DEPTH = 1000
+COLUMNS = {
+    "corpus": "s",
+    "system": "s",
+    "documents": ",d",
+    "index s": ".2f",
+    "documents/s": ",.0f",
+    "peak MB": ",.0f",
+    "disk MB": ",.1f",
+    "ms a query": ".2f",
+    "NDCG@10": ".4f",
+}
+
+
+def folder_size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def run_ours(store: Path, name: str, scratch: Path, processes: int) -> dict[str, Any]:
+    from scale import TreeMemory
+
+    from evaluate import measures
+    from evaluate.data.store import Dataset
+    from evaluate.systems.base import SearchOptions, load_system
+    from evaluate.systems.bm25 import INDEX
+
+    dataset = Dataset(store / name)
+    options = SearchOptions(work_dir=scratch, k=DEPTH, processes=processes)
+    with TreeMemory() as memory:
+        found = load_system("bm25-flat").search(dataset, options)
+    seconds = found.facts["seconds"]
+    ndcg = measures.mean(measures.per_query(found.run, dataset))["ndcg@10"]
+    return {
+        "documents": dataset.n_documents,
+        "index": seconds["index"],
+        "search": seconds["search"],
+        "queries": len(dataset.query_ids),
+        "disk": folder_size(dataset.path / INDEX),
+        "ndcg": ndcg,
+        "memory": max(memory.peak_mb, peak_mb()),
+    }
+
+
+def run_bm25s(store: Path, name: str, scratch: Path, _: int) -> dict[str, Any]:
+    import bm25s
+    import numpy as np
+    import Stemmer
+
+    from evaluate import measures
+    from evaluate.data.store import Dataset
+    from evaluate.runs import Run
+
+    dataset = Dataset(store / name)
+    texts: list[str] = []
+    for start in range(0, dataset.n_documents, 1024):
+        stop = min(start + 1024, dataset.n_documents)
+        pairs = zip(*dataset.titles_and_texts(start, stop), strict=True)
+        texts += [f"{title}\n{text}" for title, text in pairs]
+    held = peak_mb()
+    stemmer = Stemmer.Stemmer("english")
+    start_time = time.perf_counter()
+    tokens = bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
+    retriever = bm25s.BM25(method="lucene", k1=0.9, b=0.4, backend="numba")
+    retriever.index(tokens, show_progress=False)
+    retriever.save(str(scratch / "bm25s"))
+    indexed = time.perf_counter()
+    queries = bm25s.tokenize(
+        dataset.query_texts, stopwords="en", stemmer=stemmer, show_progress=False
+    )
+    depth = min(DEPTH, len(texts))
+    retriever.retrieve(queries, k=depth, show_progress=False, n_threads=2)  # compiles
+    warm = time.perf_counter()
+    queries = bm25s.tokenize(
+        dataset.query_texts, stopwords="en", stemmer=stemmer, show_progress=False
+    )
+    rows, scores = retriever.retrieve(queries, k=depth, show_progress=False, n_threads=2)
+    done = time.perf_counter()
+    run = Run(dataset.query_ids, rows.astype(np.int32), scores.astype(np.float32))
+    ndcg = measures.mean(measures.per_query(run, dataset))["ndcg@10"]
+    return {
+        "documents": len(texts),
+        "index": indexed - start_time,
+        "search": done - warm,
+        "queries": len(dataset.query_ids),
+        "disk": folder_size(scratch / "bm25s"),
+        "ndcg": ndcg,
+        "memory": peak_mb(),
+        "texts_mb": held,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--documents", type=int, nargs="*", default=[200_000, 1_000_000])
+    parser.add_argument("--source", type=Path, default=SCIFACT)
+    parser.add_argument("--processes", type=int, default=2, help="that build our index")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    if options.child:
+        what, store, name, scratch, processes = options.child
+        function = {"ours": run_ours, "bm25s": run_bm25s}[what]
+        emit(function(Path(store), name, Path(scratch), int(processes)))
+        return 0
+    require_folder(options.source)
+    from scale import write_corpus
+
+    from evaluate.data.importing import import_beir
+
+    print(f"{machine_line()}; {version_line('bm25s', 'numba')}\n", flush=True)
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        scratch = Path(place)
+        store = scratch / "store"
+        import_beir(options.source, name="scifact", datasets_dir=store)
+        names = ["scifact"]
+        for count in options.documents:
+            write_corpus(scratch / "source", "fever", count)
+            import_beir(scratch / "source", name=f"made-up-{count}", datasets_dir=store)
+            names.append(f"made-up-{count}")
+            (scratch / "source/corpus.jsonl").unlink()
+            (scratch / "source/queries.jsonl").unlink()
+            (scratch / "source/qrels/test.tsv").unlink()
+            (scratch / "source/qrels").rmdir()
+            (scratch / "source").rmdir()
+        for name in names:
+            for what in ("ours", "bm25s"):
+                given = [str(store), name, str(scratch), str(options.processes)]
+                found = child("bm25.py", "--child", what, *given)
+                rows.append(
+                    {
+                        "corpus": name,
+                        "system": what,
+                        "documents": found["documents"],
+                        "index s": found["index"],
+                        "documents/s": found["documents"] / found["index"],
+                        "peak MB": found["memory"],
+                        "disk MB": found["disk"] / 1e6,
+                        "ms a query": found["search"] * 1000 / found["queries"],
+                        "NDCG@10": found["ndcg"],
+                    }
+                )
+            print(table(rows[-2:], COLUMNS), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
