@@ -35,6 +35,7 @@ def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
     fetch.add_argument("--suite", help="public (those that can be downloaded), zero-shot or all")
     fetch.add_argument("--base-url", help="a mirror with NAME.zip files (or $GTR_BEIR_URL)")
     fetch.add_argument("--keep-zip", action="store_true", help="keep the zip after the import")
+    fetch.add_argument("--again", action="store_true", help="replace what is there (if damaged)")
     folders(fetch)
     quiet(fetch)
     fetch.set_defaults(act=_datasets_fetch)
@@ -105,7 +106,8 @@ def _datasets_fetch(options: argparse.Namespace) -> None:
     if not specs:
         raise UsageError("no dataset was named; give NAME (as many as you like) or --suite public")
     for spec in specs:
-        if all(is_here(part, folder) for part in spec.parts or (spec.name,)):
+        here = all(is_here(part, folder) for part in spec.parts or (spec.name,))
+        if here and not options.again:
             print(f"{spec.name}: here already")
             load_dataset(spec.name, datasets_dir=folder)
         elif spec.gated and options.suite:
@@ -198,16 +200,17 @@ def _datasets_check(options: argparse.Namespace) -> None:
         raise UsageError(f"there is no dataset in {folder}; `gtr-beir datasets import PATH`")
     broken = []
     for name in names:
-        load_dataset(name, datasets_dir=folder)
+        dataset = load_dataset(name, datasets_dir=folder)
         problems = list(check_files(folder / name))
         print(f"{name}: {'; '.join(problems) if problems else 'whole'}", flush=True)
-        _print_index_terms(load_dataset(name, datasets_dir=folder))
+        _print_index_terms(dataset)
         broken += [name] if problems else []
     if broken:
-        raise StoreError(
-            f"{', '.join(broken)}: damaged; mend it with `gtr-beir datasets import PATH --name "
-            f"{broken[0]}`"
-        )
+        spec = registered(broken[0].partition("/")[0])
+        mend = f"import PATH --name {broken[0]}"
+        if spec is not None and not spec.gated:
+            mend = f"fetch {spec.name} --again"
+        raise StoreError(f"{', '.join(broken)}: damaged; mend it with `gtr-beir datasets {mend}`")
 
 
 def _print_index_terms(dataset: Dataset | DatasetGroup) -> None:

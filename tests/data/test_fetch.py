@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evaluate.cli import main
 from evaluate.data import catalogue, fetch
 from evaluate.data.fetch import Patience, download, fetch_dataset
 from evaluate.data.registry import Judgements, registered
@@ -279,6 +280,25 @@ def test_fetch_imports_and_drops_the_zip(toy, tmp_path: Path) -> None:
     assert isinstance(dataset, Dataset)
     assert dataset.n_documents == 300
     assert list((tmp_path / ".downloads").iterdir()) == []
+
+
+def test_a_damaged_dataset_is_fetched_again(
+    toy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluate.data.registry.registered", lambda _: toy)
+    store = ["--datasets-dir", str(tmp_path)]
+    with serving(lambda h, _: h.send_from(ZIP)) as server:
+        fetching = ["datasets", "fetch", "scifact", "-q", "--base-url", server.url, *store]
+        assert main(fetching) == 0
+        file = tmp_path / "scifact" / "texts.arrow"
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+        assert main(["datasets", "check", *store]) == 1
+        assert "`gtr-beir datasets fetch scifact --again`" in capsys.readouterr().err
+        assert main(fetching) == 0
+        assert len(server.requests) == 1, "it is there, so nothing is fetched"
+        assert main([*fetching, "--again"]) == 0
+        assert main(["datasets", "check", *store]) == 0
+        assert len(server.requests) == 2
 
 
 def test_fetch_on_demand(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
