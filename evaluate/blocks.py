@@ -7,9 +7,11 @@ temporary name that nobody reads.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -159,7 +161,8 @@ def in_processes(
     with futures.ProcessPoolExecutor(
         workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
     ) as pool:
-        waiting = {pool.submit(function, *arguments): i for i, arguments in enumerate(calls)}
+        with _without_main():
+            waiting = {pool.submit(function, *arguments): i for i, arguments in enumerate(calls)}
         try:
             for ended in futures.as_completed(waiting):
                 ended.result()
@@ -172,6 +175,22 @@ def in_processes(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the main module while workers start: they would run a user's script again, which,
+    without a guard, would come here again and wait for its own parent."""
+    main = sys.modules["__main__"]
+    kept = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    if "__file__" in kept:
+        del main.__file__
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
 
 
 def _die_with(parent: int) -> None:

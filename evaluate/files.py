@@ -22,6 +22,7 @@ from typing import IO, Any
 from evaluate.errors import StoreError
 
 TEMPORARY_PREFIX = ".tmp-"
+_REPLACED_PREFIX = ".old-"
 
 
 def temporary_name(final: Path) -> Path:
@@ -66,9 +67,14 @@ def atomic_folder(final: Path) -> Iterator[Path]:
             yield temporary
             sync_folder(temporary)
             if final.exists():
-                old = temporary_name(final)
+                old = _replaced(final)
+                shutil.rmtree(old, ignore_errors=True)
                 final.rename(old)
-                temporary.rename(final)
+                try:
+                    temporary.rename(final)
+                except BaseException:
+                    old.rename(final)
+                    raise
                 shutil.rmtree(old, ignore_errors=True)
             else:
                 temporary.rename(final)
@@ -117,11 +123,24 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _replaced(final: Path) -> Path:
+    """Where a folder lies for the moment in which it is replaced."""
+    return final.parent / f"{_REPLACED_PREFIX}{final.name}"
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary names in `folder` whose writer is no longer running."""
+    """Delete the temporary names in `folder` whose writer is no longer running; give a folder its
+    name back whose replacement was killed in between."""
     if not folder.is_dir():
         return
-    for path in folder.iterdir():
+    for path in list(folder.iterdir()):
+        if path.name.startswith(_REPLACED_PREFIX):
+            final = folder / path.name[len(_REPLACED_PREFIX) :]
+            if final.exists():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.rename(final)
+            continue
         if not path.name.startswith(TEMPORARY_PREFIX):
             continue
         owner = path.name[len(TEMPORARY_PREFIX) :].split("-", 1)[0]

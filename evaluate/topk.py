@@ -158,6 +158,7 @@ class _Block:
     ):
         import torch
 
+        torch.set_float32_matmul_precision("highest")  # the margin is that of true single precision
         self._array = np.ascontiguousarray(documents)
         self._documents = torch.from_numpy(self._array)
         self._on_device = self._documents.to(device)

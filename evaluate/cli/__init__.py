@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        where = error.filename or "a file"
+        print(f"gtr-beir: {where}: {error.strerror or error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -136,6 +136,7 @@ def _datasets_import(options: argparse.Namespace) -> None:
             topics=options.queries,
             qrels=options.qrels,
             name=options.name,
+            split=options.split,
             datasets_dir=options.datasets_dir,
             quiet=options.quiet,
         )
@@ -199,12 +200,22 @@ def _datasets_check(options: argparse.Namespace) -> None:
     if not names:
         raise UsageError(f"there is no dataset in {folder}; `gtr-beir datasets import PATH`")
     broken = []
+    unreadable = None
     for name in names:
-        dataset = load_dataset(name, datasets_dir=folder)
-        problems = list(check_files(folder / name))
+        try:
+            dataset = load_dataset(name, datasets_dir=folder)
+            problems = list(check_files(folder / name))
+        except StoreError as error:
+            unreadable = unreadable or error
+            print(f"{name}: {' '.join(str(error).split())}", flush=True)
+            continue
         print(f"{name}: {'; '.join(problems) if problems else 'whole'}", flush=True)
-        _print_index_terms(dataset)
-        broken += [name] if problems else []
+        if problems:
+            broken.append(name)
+        else:
+            _print_index_terms(dataset)
+    if unreadable is not None:
+        raise unreadable
     if broken:
         spec = registered(broken[0].partition("/")[0])
         mend = f"import PATH --name {broken[0]}"

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evaluate.cli.options import Commands, folders, quiet
@@ -90,15 +91,7 @@ def _run(options: argparse.Namespace) -> None:
         raise UsageError(
             f"'{options.label}' cannot be a label; use letters, digits, '.', '_', '@' and '-'"
         )
-    datasets = [
-        load_dataset(
-            name,
-            datasets_dir=options.datasets_dir,
-            fetch=not options.offline,
-            quiet=options.quiet,
-        )
-        for name in names
-    ]
+    names = _obtainable(names, options)
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if options.threads:
@@ -135,7 +128,13 @@ def _run(options: argparse.Namespace) -> None:
         again=options.again,
         quiet=options.quiet,
     )
-    for dataset in datasets:
+    for name in names:
+        dataset = load_dataset(
+            name,
+            datasets_dir=options.datasets_dir,
+            fetch=not options.offline,
+            quiet=options.quiet,
+        )
         record = benchmark(system, dataset, plan)
         print(_record_line(record), flush=True)
     if not options.quiet:
@@ -144,6 +143,32 @@ def _run(options: argparse.Namespace) -> None:
             "leaderboard:      gtr-beir leaderboard",
             file=sys.stderr,
         )
+
+
+def _obtainable(names: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """Names of datasets that are here or can be fetched, before anything is: a name that is neither
+    is an error, but a gated dataset that only a suite names is told and left out."""
+    from evaluate.data.catalogue import load_dataset
+    from evaluate.data.fetch import gated_sentence
+    from evaluate.data.registry import registered
+    from evaluate.data.store import datasets_folder, is_here
+
+    folder = datasets_folder(options.datasets_dir)
+    kept = []
+    for name in dict.fromkeys(names):
+        spec = registered(name)
+        here = spec is not None and all(is_here(p, folder) for p in spec.parts or (name,))
+        if spec is None or here or options.offline or (spec.gated and name in options.dataset):
+            load_dataset(name, datasets_dir=folder)
+        elif spec.gated:
+            print(f"left out: {gated_sentence(spec)}", file=sys.stderr)
+            continue
+        elif "/" in name:
+            load_dataset(name, datasets_dir=folder)
+        kept.append(name)
+    if not kept:
+        raise UsageError("none of the datasets is here, and all of them are gated")
+    return kept
 
 
 def _field_weights(text: str | None) -> dict[str, float] | None:

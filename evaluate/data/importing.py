@@ -144,6 +144,9 @@ def import_material(
         material = _checked(material, spec)
         with atomic_folder(target) as work:
             _write_dataset(material, spec, name, work, progress)
+            # Indexes are keyed by content, so those of the folder that is replaced stay good.
+            for index in target.glob("*/"):
+                index.rename(work / index.name)
     progress.finish()
     return store.Dataset(target)
 

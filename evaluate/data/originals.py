@@ -14,6 +14,7 @@ from evaluate.data.importing import Material, import_material
 from evaluate.data.registry import DatasetSpec, registered
 from evaluate.data.store import Dataset, datasets_folder
 from evaluate.errors import InputError, UsageError
+from evaluate.files import hash_file, lock
 
 
 def convert(
@@ -52,6 +53,7 @@ def convert(
             qrels_path=str(qrels),
             split=spec.split,
             numbered=False,
+            stamps=_stamps(source, topics, qrels),
         )
 
     return import_material(collect, name or dataset, datasets_dir=datasets_dir, quiet=quiet)
@@ -74,13 +76,24 @@ def _public_part(
 ) -> Path:
     entry = (spec.public_parts or {})[part]
     target = datasets_folder(datasets_dir) / ".downloads" / entry["url"].rpartition("/")[2]
-    if offline and not target.is_file():
+    whole = target.is_file() and hash_file(target, "md5") == entry["md5"]
+    if whole:
+        return target
+    if offline:
         raise UsageError(
             f"{spec.name} needs its {part} ({entry['url']}), and --offline forbids to fetch them; "
             f"give the file with --{part}"
         )
-    download(entry["url"], target, md5=entry["md5"], quiet=quiet)
+    with lock(target.parent / f".{target.name}.lock"):
+        download(entry["url"], target, md5=entry["md5"], quiet=quiet)
     return target
+
+
+def _stamps(*paths: Path) -> tuple[str, ...]:
+    """What files look like from outside: name, size, time; of a folder, its files."""
+    files = [f for p in paths for f in ([p] if p.is_file() else sorted(p.rglob("*")))]
+    stats = [(str(file.resolve()), file.stat()) for file in files]
+    return tuple(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
 
 
 def import_with_trec_forms(
@@ -89,6 +102,7 @@ def import_with_trec_forms(
     topics: Path,
     qrels: Path,
     name: str | None = None,
+    split: str | None = None,
     datasets_dir: Path | str | None = None,
     quiet: bool = True,
 ) -> Dataset:
@@ -98,6 +112,7 @@ def import_with_trec_forms(
     name: default, the corpus folder's own. The counts of a registered name are checked.
     """
     name = name or corpus.resolve().name
+    spec = registered(name)
 
     def collect() -> Material:
         judgements: list[Judgement] = trec_forms.read_qrels(qrels)
@@ -110,8 +125,9 @@ def import_with_trec_forms(
             corpus_path=str(files[0] if len(files) == 1 else corpus),
             queries_path=str(topics),
             qrels_path=str(qrels),
-            split="test",
+            split=split or (spec.split if spec else "test"),
             numbered=len(files) == 1,
+            stamps=_stamps(*files, topics, qrels),
         )
 
     return import_material(collect, name, datasets_dir=datasets_dir, quiet=quiet)

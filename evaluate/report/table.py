@@ -44,6 +44,10 @@ _ALIASES = {
     "sentence-transformers--gtr-t5-xl": "gtr-xl",
     "sentence-transformers--gtr-t5-xxl": "gtr-xxl",
     "sentence-transformers--all-MiniLM-L6-v2": "all-MiniLM-L6-v2",
+    "gtr-t5-base": "gtr-base",
+    "gtr-t5-large": "gtr-large",
+    "gtr-t5-xl": "gtr-xl",
+    "gtr-t5-xxl": "gtr-xxl",
 }
 
 
@@ -153,6 +157,8 @@ def _own_rows(
     for system, done in systems.items():
         cells = {}
         for record in done:
+            if record.depth < int(measure.rpartition("@")[2]):
+                continue  # a ranking cut before the measure's own cut is another measure
             differs = any(
                 not d.agrees for d in differences([record], published) if d.measure == measure
             )
@@ -205,7 +211,7 @@ def differences(
             wanted = _PROTOCOL_OF_SOURCE.get(value.source)
             if wanted is not None and record.settings.get("protocol", wanted) != wanted:
                 continue
-            if value.metric not in record.measures:
+            if value.metric not in record.measures or not _comparable(record, value.metric):
                 continue
             own = record.measures[value.metric]
             found.append(
@@ -221,6 +227,17 @@ def differences(
                 )
             )
     return found
+
+
+def _comparable(record: Record, metric: str) -> bool:
+    """Whether a record's settings are those that published numbers were made with."""
+    settings = record.settings
+    return (
+        record.depth >= int(metric.rpartition("@")[2])
+        and record.self_matches["policy"] == "drop"
+        and (settings.get("k1", 0.9), settings.get("b", 0.4)) == (0.9, 0.4)
+        and set(settings.get("fields", {"": 1.0}).values()) == {1.0}
+    )
 
 
 def _published_name(record: Record) -> str:

@@ -17,7 +17,7 @@ from evaluate.errors import UsageError
 from evaluate.files import Digest, fingerprint_of
 from evaluate.progress import Progress
 from evaluate.runs import Run
-from evaluate.systems.base import Found, Kind, SearchOptions, Settings
+from evaluate.systems.base import CHECKPOINTS, Found, Kind, SearchOptions, Settings
 from evaluate.systems.checkpoints.hub import open_checkpoint
 from evaluate.systems.encoder import Encoder, SentenceEncoder
 from evaluate.topk import TopK, dense_top_k, empty, merge, require_finite
@@ -30,7 +30,9 @@ class DenseSystem:
         misplaced = {"k1", "b", "field_weights"} & settings.chosen().keys()
         if misplaced:
             raise UsageError(f"{', '.join(sorted(misplaced))} belong to BM25, not to {name}")
-        self._folder = open_checkpoint(name, revision=settings.revision, offline=settings.offline)
+        self._folder = open_checkpoint(
+            CHECKPOINTS.get(name, name), revision=settings.revision, offline=settings.offline
+        )
         self._encoder = SentenceEncoder(self._folder, settings)
         self._protocol = settings.protocol
         self.name = system_name(name, settings)

@@ -52,10 +52,10 @@ def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> Checkp
             raise UsageError(
                 f"{name} is a folder, which has no revisions; leave --revision {revision} out"
             )
-        return inspect_folder(local, revision=None)
+        return inspect_folder(local)
     if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise UsageError(f"there is no checkpoint folder {name}")
-    return inspect_folder(_fetch(name, revision, offline), revision=revision, from_hub=True)
+    return inspect_folder(_fetch(name, revision, offline), from_hub=True)
 
 
 def _fetch(name: str, revision: str | None, offline: bool) -> Path:
@@ -100,9 +100,7 @@ def _fetch(name: str, revision: str | None, offline: bool) -> Path:
         raise FetchError(f"the Hugging Face hub did not give '{name}' ({error})") from error
 
 
-def inspect_folder(
-    path: Path, *, revision: str | None = None, from_hub: bool = False
-) -> CheckpointFolder:
+def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
     """Look at a sentence-transformers folder without loading weights."""
     modules_file = path / "modules.json"
     if not modules_file.is_file():
@@ -141,7 +139,7 @@ def inspect_folder(
     if is_t5:
         _require_gtr(path, names, folders)
     _require_weights(folders[0])
-    commit = revision or (path.name if from_hub else None)
+    commit = path.name if from_hub else None
     return CheckpointFolder(path, names, is_t5, _fingerprint(path), commit)
 
 
