@@ -23,15 +23,20 @@ LEVELS: dict[str, list[tuple[str, str, list[str]]]] = {
         ("SciFact end to end", "end_to_end.py", ["--documents", "200"]),
         ("Memory", "memory.py", ["--documents", "50000", "--slice", "20000", "--queries", "100"]),
         ("Kill and restart", "kill.py", ["--documents", "1100", "--kills", "4"]),
+        ("BM25", "bm25.py", ["--documents", "20000"]),
+        ("Scale", "scale.py", ["--profile", "fever", "--documents", "100000", "--bm25"]),
     ],
     "full": [
         ("Search and measures", "search.py", ["--repeat", "3"]),
         ("SciFact end to end", "end_to_end.py", []),
         ("Memory", "memory.py", []),
         ("Kill and restart", "kill.py", []),
+        ("BM25", "bm25.py", []),
+        ("FEVER's size", "scale.py", ["--profile", "fever", "--bm25"]),
+        ("BioASQ's size", "scale.py", ["--profile", "bioasq"]),
     ],
 }
-NEED_SCIFACT = ("end_to_end.py", "kill.py")
+NEED_SCIFACT = ("end_to_end.py", "kill.py", "bm25.py")
 
 
 def main() -> int:

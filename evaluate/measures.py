@@ -34,7 +34,6 @@ def per_query(run: Run, dataset: Dataset) -> pd.DataFrame:
     """
     rows_of_run = {identifier: row for row, identifier in enumerate(run.query_ids)}
     judged = _judged_rows(dataset)
-    table = np.zeros((len(judged), len(MEASURES)))
     pieces = [
         _evaluate(run, rows_of_run, dict(chunk))
         for chunk in _chunks(list(zip(dataset.query_ids, judged, strict=True)))

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "evaluate"
 FLOORS = [
     ["errors"],
-    ["files", "progress", "topk", "published"],
+    ["files", "memory", "progress", "topk", "published"],
     ["data"],
     ["runs", "blocks"],
     ["measures", "significance", "systems"],

@@ -32,7 +32,7 @@ def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
         "with the released counts. A broken download goes on where it stopped.",
     )
     fetch.add_argument("names", nargs="*", metavar="NAME")
-    fetch.add_argument("--suite", help="public (those that can be downloaded), zero-shot or all")
+    fetch.add_argument("--suite", help="public (the 14 zero-shot ones that can be fetched), all")
     fetch.add_argument("--base-url", help="a mirror with NAME.zip files (or $GTR_BEIR_URL)")
     fetch.add_argument("--keep-zip", action="store_true", help="keep the zip after the import")
     fetch.add_argument("--again", action="store_true", help="replace what is there (if damaged)")

@@ -24,6 +24,8 @@ from evaluate.errors import StoreError
 UNIT = 1024
 """Documents in a unit of the store."""
 
+_MAPPED_UNITS = 128
+
 
 class _HashingFile:
     """A file that hashes what is written through it."""
@@ -101,14 +103,25 @@ class ColumnFile:
 
     def __init__(self, path: Path):
         self.path = path
-        try:
-            self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        except (pa.ArrowException, OSError) as error:
-            raise self._damaged(error) from error
+        self._open()
         self.unit_count: int = self._reader.num_record_batches
 
+    def _open(self) -> None:
+        try:
+            self._reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        self._read = 0
+
     def unit(self, index: int) -> pa.RecordBatch:
-        """One unit, validated: an offset that damage has sent outside would kill the process."""
+        """One unit, validated: an offset that damage has sent outside would kill the process.
+
+        The file is mapped anew now and then: pages of a map count as this process's memory once
+        they were read, and reading a corpus from end to end would hold all of it.
+        """
+        self._read += 1
+        if self._read > _MAPPED_UNITS:
+            self._open()
         try:
             batch = self._reader.get_batch(index)
             batch.validate(full=True)

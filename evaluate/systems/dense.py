@@ -15,6 +15,7 @@ from evaluate.blocks import Arrays, Block, BlockStore, content_key, plan_blocks
 from evaluate.data.store import Dataset
 from evaluate.errors import UsageError
 from evaluate.files import Digest, fingerprint_of
+from evaluate.memory import give_back
 from evaluate.progress import Progress
 from evaluate.runs import Run
 from evaluate.systems.base import CHECKPOINTS, Found, Kind, SearchOptions, Settings
@@ -187,6 +188,7 @@ class DenseSearch:
             excluded=self._excluded,
             device=getattr(self._encoder, "device", "cpu"),
         )
+        give_back()
         self._seconds["search"] += time.perf_counter() - start
         return {
             "rows": found.rows,

@@ -7,10 +7,8 @@ token budget; the transformer runs in fp32 or bf16, everything after it in fp32.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +21,7 @@ import torch
 import transformers
 
 from evaluate.errors import CheckpointError, UsageError
+from evaluate.memory import give_back
 from evaluate.systems.base import Kind, Settings
 from evaluate.systems.checkpoints.hub import CheckpointFolder
 from evaluate.systems.linear import pack_linear_layers
@@ -139,7 +138,7 @@ class SentenceEncoder:
         tokens = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))
         truncated = np.array(cut, dtype=bool)
         vectors: npt.NDArray[np.float32] | None = None
-        _give_back_memory()
+        give_back()
         for batch in token_batches(tokens, self._batch_tokens):
             part = self._forward([ids[index] for index in batch])
             if vectors is None:
@@ -170,14 +169,6 @@ class SentenceEncoder:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         result: npt.NDArray[np.float32] = vectors.cpu().numpy()
         return result
-
-
-def _give_back_memory() -> None:
-    """Return freed pages to the system (glibc): batches of many shapes leave its heap in shreds,
-    which would grow by some 50 MB with every thousand texts."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def token_batches(tokens: npt.NDArray[np.int32], budget: int) -> Iterator[npt.NDArray[np.int64]]:

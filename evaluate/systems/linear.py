@@ -1,7 +1,7 @@
 """Linear layers on a CPU through oneDNN with weights packed once.
 
 torch sends single-precision products to MKL, which is slow on some processors; oneDNN with packed
-weights was about twice as fast where it was tried (`benchmarks/linear.py` prints it). The operators
+weights is about twice as fast there (`benchmarks/end_to_end.py` shows what it gives). The operators
 are private to torch, so each layer is tried once when it is packed and stays as it was if they are
 missing or give other values.
 """
