@@ -32,6 +32,7 @@ NUMERICS = 1
 """Goes up when this module computes the same vectors in another order of operations."""
 _GPU_BATCH_TOKENS = 65_536
 _TEXTS_AT_ONCE = 128
+_BATCHES_UNTIL_TRIM = 8
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,9 @@ class SentenceEncoder:
         tokens = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))
         truncated = np.array(cut, dtype=bool)
         vectors: npt.NDArray[np.float32] | None = None
-        give_back()
-        for batch in token_batches(tokens, self._batch_tokens):
+        for number, batch in enumerate(token_batches(tokens, self._batch_tokens)):
+            if number % _BATCHES_UNTIL_TRIM == 0 and self.device == "cpu":
+                give_back()
             part = self._forward([ids[index] for index in batch])
             if vectors is None:
                 vectors = np.empty((len(texts), part.shape[1]), dtype=np.float32)
