@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import re
 import resource
 import subprocess
@@ -171,3 +172,11 @@ def cut_folder(source: Path, target: Path, documents: int | None) -> Path:
     (target / "qrels/test.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     (target / "queries.jsonl").write_bytes((source / "queries.jsonl").read_bytes())
     return target
+
+
+def documents_of(source: Path, count: int, *, seed: int) -> list[str]:
+    """Texts of `count` documents of a BEIR folder, drawn without repeats (all, if it has fewer)."""
+    lines = (source / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    drawn = random.Random(seed).sample(lines, min(count, len(lines)))
+    documents = [json.loads(line) for line in drawn]
+    return [f"{d.get('title') or ''} {d.get('text') or ''}".strip() for d in documents]

@@ -106,7 +106,7 @@ class GivenVectors:
     dimension = DIMENSION
 
     def encode(self, texts: list[str], *, kind: str, max_tokens: int) -> Any:  # noqa: ARG002
-        from evaluate.systems.encoder import Encoded
+        from evaluate.systems.base import Encoded
 
         seed = [zlib.crc32(texts[0].encode()), len(texts)] if texts else 0
         found = np.random.default_rng(seed).standard_normal(
@@ -115,6 +115,9 @@ class GivenVectors:
         found /= np.linalg.norm(found, axis=1, keepdims=True)
         ones = np.ones(len(texts), dtype=np.int32)
         return Encoded(found, ones, np.zeros(len(texts), dtype=bool))
+
+    def encode_each(self, groups: Any, *, kind: str, max_tokens: int) -> Any:
+        return (self.encode(texts, kind=kind, max_tokens=max_tokens) for texts in groups)
 
 
 def run_import(source: Path, datasets: Path) -> dict[str, Any]:

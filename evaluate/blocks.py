@@ -156,24 +156,51 @@ def in_processes(
             function(*arguments)
             done(index)
         return
+    with beside(function, calls, processes=processes, done=done):
+        pass
+
+
+@contextlib.contextmanager
+def beside(
+    function: Callable[..., None],
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    processes: int,
+    done: Callable[[int], None] = lambda _: None,
+) -> Iterator[Callable[[], None]]:
+    """`in_processes`, while this process does work of its own in the body of the `with`.
+
+    Gives a function that raises what has failed so far; the end of the body waits for the rest. If
+    the body or a call fails, the processes are stopped.
+    """
     workers = min(processes, len(calls))
     context = multiprocessing.get_context("spawn")
+    before = set(multiprocessing.active_children())
     with futures.ProcessPoolExecutor(
         workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
     ) as pool:
         with _without_main():
             waiting = {pool.submit(function, *arguments): i for i, arguments in enumerate(calls)}
+
+        def look() -> None:
+            for future in waiting:
+                if future.done():
+                    future.result()
+
         try:
+            yield look
             for ended in futures.as_completed(waiting):
                 ended.result()
                 done(waiting[ended])
-        except BrokenProcessPool as error:
-            raise StoreError(
-                "a working process died (was memory short?); run again to go on where it was, "
-                "with fewer --processes"
-            ) from error
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise StoreError(
+                    "a working process died (was memory short?); run again to go on where it was, "
+                    "with fewer --processes or devices"
+                ) from error
             raise
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,8 @@ from evaluate.blocks import BlockStore
 from evaluate.data.store import Dataset
 from evaluate.files import fingerprint_of
 from evaluate.progress import Progress
-from evaluate.systems.base import Found, SearchOptions
+from evaluate.systems.base import Encoded, Found, SearchOptions
 from evaluate.systems.dense import DenseSearch
-from evaluate.systems.encoder import Encoded
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -60,6 +59,11 @@ class WordEncoder:
         tokens = np.array([len(words) for words in cut], dtype=np.int32)
         longer = np.array([len(text.split()) > max_tokens for text in texts], dtype=bool)
         return Encoded((counts / norms).astype(np.float32), tokens, longer)
+
+    def encode_each(
+        self, groups: Iterable[list[str]], *, kind: str, max_tokens: int
+    ) -> Iterator[Encoded]:
+        return (self.encode(texts, kind=kind, max_tokens=max_tokens) for texts in groups)
 
 
 class WordSystem:

@@ -885,6 +885,7 @@ def checkpoint(tmp_path: Path) -> Path:
     )
     (folder / "3_Normalize").mkdir()
     (folder / "model.safetensors").write_bytes(b"cut off")
+    (folder / "tokenizer.json").write_text("{}")
     return folder
 
 
@@ -1056,6 +1057,11 @@ CHECKPOINTS = (
         f"{NO_GTR}s Dense has the activation torch.nn.modules.activation.Tanh; GTR's has none",
     ),
     BadCheckpoint(
+        "no tokenizer",
+        take_away("tokenizer.json"),
+        "{folder} has no tokenizer (tokenizer.json or spiece.model); get the checkpoint again",
+    ),
+    BadCheckpoint(
         "no weights",
         take_away("model.safetensors"),
         "{folder} has no weights (model.safetensors); get the checkpoint again",
@@ -1138,7 +1144,12 @@ def test_weights_that_are_none_are_refused_and_not_executed(
     if weights == "pickle that executes":
         (checkpoint / "model.safetensors").unlink()
         (checkpoint / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(checkpoint / "executed")))
-    refused(f"{checkpoint} cannot be loaded (…)", "run", checkpoint, "-d", "mine", "-q")
+    sentence = {
+        "safetensors cut off": f"{checkpoint}/model.safetensors cannot be read (…); {AGAIN}",
+        "pickle that executes": f"{checkpoint}/pytorch_model.bin holds more than weights, and "
+        "nothing of it was executed; get the checkpoint as safetensors, or from somebody you trust",
+    }[weights]
+    refused(sentence, "run", checkpoint, "-d", "mine", "-q")
     assert files_in(results) == {}
     assert not (checkpoint / "executed").exists()
 

@@ -27,7 +27,8 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "system",
-        help="bm25-flat, bm25-multifield, a Hugging Face id, or a sentence-transformers folder",
+        help="bm25-flat, bm25-multifield, gtr-base|large|xl|xxl, a Hugging Face id, a "
+        "sentence-transformers folder, t5x:PATH or tfhub:PATH",
     )
     parser.add_argument("-d", "--dataset", action="append", default=[], metavar="NAME")
     parser.add_argument("--suite", help="all, zero-shot, public or demo")
@@ -39,8 +40,15 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         help="lengths: of the GTR paper by dataset (default), or the checkpoint's own",
     )
     parser.add_argument("--dtype", metavar="fp32|bf16", help="precision of the encoder")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
+    parser.add_argument(
+        "--device",
+        help="cpu, cuda, cuda:1, or several that share the work, cuda:0,cuda:1 (default: a GPU if "
+        "there is one)",
+    )
     parser.add_argument("--revision", help="commit, tag or branch of a Hugging Face id")
+    parser.add_argument(
+        "--tokenizer", metavar="FOLDER|ID", help="for a T5X checkpoint, which carries none"
+    )
     parser.add_argument("--depth", type=int, default=1000, help="documents kept a query (1000)")
     parser.add_argument(
         "--self-matches",
@@ -49,7 +57,7 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         help="documents that have the query's own id: dropped before the cut (default), or kept",
     )
     parser.add_argument("--block-documents", type=int, metavar="N", help="documents in a block")
-    parser.add_argument("--batch-tokens", type=int, metavar="N", help="padded tokens in a batch")
+    parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens in a batch")
     parser.add_argument("--k1", type=float, help="BM25's k1 (0.9)")
     parser.add_argument("--b", type=float, help="BM25's b (0.4)")
     parser.add_argument(
@@ -111,6 +119,7 @@ def _run(options: argparse.Namespace) -> None:
             device=options.device,
             batch_tokens=options.batch_tokens,
             revision=options.revision,
+            tokenizer=options.tokenizer,
             offline=options.offline,
             k1=options.k1,
             b=options.b,

@@ -7,10 +7,13 @@ imported before it is used; every other name is a dense checkpoint (a Hugging Fa
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from evaluate.blocks import DEFAULT_BLOCK
 from evaluate.data.store import Dataset
@@ -27,19 +30,15 @@ SYSTEMS = {
 
 DENSE = "evaluate.systems.dense:DenseSystem"
 
-CHECKPOINTS = {
-    f"gtr-{size}": f"sentence-transformers/gtr-t5-{size}" for size in ("base", "large", "xl", "xxl")
-}
-"""Short names of released checkpoints -> their Hugging Face ids."""
-
 
 @dataclass(frozen=True)
 class Settings:
     """Everything a user can choose about a system; a system refuses what it has no use for.
 
     protocol: "paper" or "hub" lengths; dtype: "fp32" or "bf16" (None: the system's default);
-    device: "cpu", "cuda", "cuda:1" (None: a GPU where there is one); batch_tokens: padded tokens
-    of a batch (None: by device); offline: never touch the network. k1, b, field_weights are BM25's
+    device: "cpu", "cuda", "cuda:1", or several with commas between, which share the blocks (None: a
+    GPU where there is one); batch_tokens: tokens of a batch (None: by device); tokenizer: for a
+    checkpoint that carries none; offline: never touch the network. k1, b, field_weights are BM25's
     (None: 0.9, 0.4 and 1.0 for each field).
     """
 
@@ -48,6 +47,7 @@ class Settings:
     device: str | None = None
     batch_tokens: int | None = None
     revision: str | None = None
+    tokenizer: str | None = None
     offline: bool = False
     k1: float | None = None
     b: float | None = None
@@ -85,6 +85,32 @@ class Found:
 
     run: Run
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """vectors: float32[n, dim]; tokens: int32[n], tokens that were encoded; truncated: bool[n]."""
+
+    vectors: npt.NDArray[np.float32]
+    tokens: npt.NDArray[np.int32]
+    truncated: npt.NDArray[np.bool_]
+
+
+class Encoder(Protocol):
+    """Encodes texts; vectors are finite or NumericalError is raised by who asked for them."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
+        """Vectors of texts in the order given, cut at `max_tokens` tokens each."""
+        ...
+
+    def encode_each(
+        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int
+    ) -> Iterator[Encoded]:
+        """`encode` of each group in order; it may work ahead of whoever takes the results."""
+        ...
 
 
 class System(Protocol):

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import torch
 
 from evaluate.data.store import join_title_and_text
-from evaluate.systems.base import Kind
-from evaluate.systems.encoder import Encoder
+from evaluate.systems.base import Encoder, Kind
 
 
 class BeirModel:

@@ -33,7 +33,7 @@ INDEX = "bm25"
 FIELDS = {"flat": ("contents",), "multifield": ("contents", "title")}
 """The fields of each mode; `contents` is title, newline and text in flat, else the text."""
 
-_DENSE_ONLY = {"protocol", "dtype", "device", "batch_tokens", "revision"}
+_DENSE_ONLY = {"protocol", "dtype", "device", "batch_tokens", "revision", "tokenizer"}
 
 
 class Bm25:

@@ -4,52 +4,63 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from evaluate.blocks import Arrays, Block, BlockStore, content_key, plan_blocks
+from evaluate.blocks import Arrays, Block, BlockStore, beside, content_key, plan_blocks
+from evaluate.data.columns import UNIT
 from evaluate.data.store import Dataset
 from evaluate.errors import UsageError
 from evaluate.files import Digest, fingerprint_of
 from evaluate.memory import give_back
 from evaluate.progress import Progress
 from evaluate.runs import Run
-from evaluate.systems.base import CHECKPOINTS, Found, Kind, SearchOptions, Settings
-from evaluate.systems.checkpoints.hub import open_checkpoint
-from evaluate.systems.encoder import Encoder, SentenceEncoder
+from evaluate.systems.base import Encoder, Found, Kind, SearchOptions, Settings
+from evaluate.systems.encoder import resolve_device
+from evaluate.systems.loading import open_encoder
 from evaluate.topk import TopK, dense_top_k, empty, merge, require_finite
 
 
 class DenseSystem:
-    """A dual-encoder checkpoint under a length protocol and a precision."""
+    """A dual-encoder checkpoint under a length protocol and a precision.
+
+    With several devices, this process works on the first and starts one more for each of the
+    others; blocks are dealt out among them.
+    """
 
     def __init__(self, name: str, settings: Settings):
         misplaced = {"k1", "b", "field_weights"} & settings.chosen().keys()
         if misplaced:
             raise UsageError(f"{', '.join(sorted(misplaced))} belong to BM25, not to {name}")
-        self._folder = open_checkpoint(
-            CHECKPOINTS.get(name, name), revision=settings.revision, offline=settings.offline
-        )
-        self._encoder = SentenceEncoder(self._folder, settings)
+        self._asked = name
+        self._each = [
+            replace(settings, device=device) for device in (settings.device or "").split(",")
+        ]
+        if settings.device is None:
+            self._each = [settings]
+        for each in self._each[1:]:
+            resolve_device(each.device)
+        opened = open_encoder(name, self._each[0])
+        self._encoder = opened.encoder
         self._protocol = settings.protocol
-        self.name = system_name(name, settings)
-        self.settings: Mapping[str, Any] = {
-            "checkpoint": name if self._folder.revision else self._folder.path.resolve().name,
-            "revision": self._folder.revision,
-            "weights": self._folder.fingerprint,
-            "modules": list(self._folder.modules),
-            "gtr": self._folder.gtr,
+        self.name = system_name(opened.name, settings)
+        deciding: dict[str, Any] = {
+            "weights": opened.weights,
+            "gtr": opened.gtr,
             "protocol": self._protocol,
             "own_length": self._encoder.own_length,
             "dtype": self._encoder.dtype,
             "similarity": "cosine" if self._encoder.normalises else "dot",
             "prompts": dict(self._encoder.prompts),
         }
-        self.fingerprint = fingerprint_of(self.settings)
+        self.settings: Mapping[str, Any] = {**opened.origin, **deciding}
+        self.fingerprint = fingerprint_of(deciding)
 
     @property
     def encoder(self) -> Encoder:
@@ -63,38 +74,71 @@ class DenseSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
-        limits = {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")}
-        arithmetic = fingerprint_of(self._encoder.arithmetic)
-        key = Digest().add(self.fingerprint).add(arithmetic).add(str(limits["document"])).hex()
         progress = Progress(
             f"{self.name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
         )
+        devices = len(self._each)
+        if devices > 1:
+            # Every device gets a block, also of a small corpus.
+            share = -(-dataset.n_documents // devices)
+            size = max(min(options.block_documents, share), UNIT)
+            options = replace(options, block_documents=size)
+        search = self._search(dataset, options, progress)
+        if devices > 1:
+            calls = [
+                (self._asked, replace(each, offline=True), dataset.path, options, share, devices)
+                for share, each in enumerate(self._each)
+            ]
+            with beside(_work_share, calls[1:], processes=devices - 1) as look:
+                search.compute(0, devices, watch=look)
+        run, facts = search.run()
+        limits = {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")}
+        facts |= {
+            "device": ",".join(each.device or self._encoder.device for each in self._each),
+            "dtype": self._encoder.dtype,
+            "max_tokens": limits if self._encoder.counts_tokens else None,
+            "query_tokens": int(search.queries["tokens"].sum()),
+            "queries_truncated": int(search.queries["truncated"].sum()),
+            "dimension": self._encoder.dimension,
+        }
+        if not self._encoder.counts_tokens:
+            for name in ("query_tokens", "document_tokens"):
+                facts[name] = None
+            for name in ("queries_truncated", "documents_truncated"):
+                facts[name] = None
+        return Found(run, facts)
+
+    def _search(self, dataset: Dataset, options: SearchOptions, progress: Progress) -> DenseSearch:
+        limits = {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")}
+        arithmetic = fingerprint_of(self._encoder.arithmetic)
+        key = Digest().add(self.fingerprint).add(arithmetic).add(str(limits["document"])).hex()
         store = BlockStore(options.work_dir, progress.say)
         queries = _encode_queries(
             self._encoder, dataset, store, self.fingerprint + arithmetic, limits["query"]
         )
-        search = DenseSearch(
+        return DenseSearch(
             self._encoder, dataset, options, store, progress, key, queries, limits["document"]
         )
-        run, facts = search.run()
-        facts |= {
-            "device": self._encoder.device,
-            "dtype": self._encoder.dtype,
-            "max_tokens": limits,
-            "query_tokens": int(queries["tokens"].sum()),
-            "queries_truncated": int(queries["truncated"].sum()),
-            "dimension": self._encoder.dimension,
-        }
-        return Found(run, facts)
+
+
+def _work_share(
+    name: str, settings: Settings, path: Path, options: SearchOptions, share: int, shares: int
+) -> None:
+    """In a process of its own: the blocks of one share, left in the folder of blocks."""
+    if settings.device == "cpu":
+        torch.set_num_threads(max(1, torch.get_num_threads() // shares))
+    system = DenseSystem(name, settings)
+    dataset = Dataset(path)
+    progress = Progress(system.name, dataset.n_documents, "documents", quiet=True)
+    system._search(dataset, options, progress).compute(share, shares)
 
 
 def system_name(name: str, settings: Settings) -> str:
     """For folders and tables: the checkpoint's last name, and what is not as by default."""
-    base = Path(name).expanduser().resolve().name if Path(name).expanduser().is_dir() else name
     suffix = "@hub" if settings.protocol == "hub" else ""
     if settings.dtype not in (None, "fp32"):
         suffix += f"@{settings.dtype}"
-    return base.replace("/", "--") + suffix
+    return name.replace("/", "--") + suffix
 
 
 def _encode_queries(
@@ -131,7 +175,7 @@ class DenseSearch:
     ):
         self._encoder, self._dataset, self._options = encoder, dataset, options
         self._store, self._progress = store, progress
-        self._key, self._queries, self._max_tokens = key, queries, max_tokens
+        self._key, self.queries, self._max_tokens = key, queries, max_tokens
         self._excluded = dataset.own_rows if options.self_matches == "drop" else None
         # Ties go by the rank of ids in the whole corpus, so all of it decides what a block yields.
         query_vectors = np.ascontiguousarray(queries["vectors"])
@@ -146,9 +190,8 @@ class DenseSearch:
     def run(self) -> tuple[Run, dict[str, Any]]:
         best: TopK | None = None
         tokens = truncated = 0
-        for block in plan_blocks(self._dataset.n_documents, self._options.block_documents):
-            compute = functools.partial(self._search, block)
-            arrays = self._store.get_or_compute(self._top_k_key(block), compute)
+        for block in self._blocks():
+            arrays = self._done(block)
             self._progress.reach(block.stop)
             found = TopK(arrays["rows"], arrays["scores"], arrays["id_ranks"])
             best = merge(best, found, self._options.k)
@@ -163,6 +206,19 @@ class DenseSearch:
             "seconds": self._seconds,
         }
         return Run.of(self._dataset.query_ids, best), facts
+
+    def compute(self, share: int, shares: int, *, watch: Callable[[], None] = lambda: None) -> None:
+        """Do every `shares`-th block from `share` on; `watch` is called after each."""
+        for block in self._blocks()[share::shares]:
+            self._done(block)
+            watch()
+
+    def _blocks(self) -> list[Block]:
+        return plan_blocks(self._dataset.n_documents, self._options.block_documents)
+
+    def _done(self, block: Block) -> Arrays:
+        compute = functools.partial(self._search, block)
+        return self._store.get_or_compute(self._top_k_key(block), compute)
 
     def _vectors_key(self, block: Block) -> str:
         digests = self._dataset.unit_digests
@@ -180,7 +236,7 @@ class DenseSearch:
             encoded = self._store.get(self._vectors_key(block)) or self._encode(block)
         start = time.perf_counter()
         found = dense_top_k(
-            self._queries["vectors"],
+            self.queries["vectors"],
             encoded["vectors"],
             id_ranks=self._dataset.id_rank[block.start : block.stop],
             first_row=block.start,
@@ -205,10 +261,12 @@ class DenseSearch:
         vectors = np.empty((len(block), self._encoder.dimension), dtype=np.float32)
         tokens = np.empty(len(block), dtype=np.int32)
         truncated = np.empty(len(block), dtype=bool)
-        for low, high in block.units():
-            encoded = self._encoder.encode(
-                self._dataset.texts(low, high), kind="document", max_tokens=self._max_tokens
-            )
+        units = list(block.units())
+        groups = (self._dataset.texts(low, high) for low, high in units)
+        encoded_units = self._encoder.encode_each(
+            groups, kind="document", max_tokens=self._max_tokens
+        )
+        for (low, high), encoded in zip(units, encoded_units, strict=True):
             place = slice(low - block.start, high - block.start)
             self._require_finite(encoded.vectors, low)
             vectors[place] = encoded.vectors

@@ -6,47 +6,59 @@ Nothing is executed on the way: only files of known kinds are read, weights are 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from evaluate.errors import CheckpointError, FetchError, StoreError, UsageError
 from evaluate.files import Digest, hash_file, read_json
+from evaluate.systems.checkpoints.layout import GTR_PARTS, RELEASED
+from evaluate.systems.checkpoints.weights import FolderArrays, configuration, weight_files
 
-_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
-_UNWANTED = ["onnx/*", "openvino/*", "*.onnx", "training_args.bin", "optimizer.bin", "*/README.md"]
+_CONFIGURATION = (".json", ".txt", ".model")
+_ELSEWHERE = ("onnx", "openvino")
+_NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin")
 _KNOWN_TYPES = ("sentence_transformers.",)
-_WEIGHTS = (".safetensors", ".bin")
-_HASHED = (*_WEIGHTS, ".json", ".model", ".txt")
-GTR_PARTS = "T5 encoder, mean pooling, Dense without bias, L2 normalisation"
+_TOKENIZERS = ("tokenizer.json", "spiece.model")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
     """A checkpoint on this machine.
 
-    modules: the class names of its sentence-transformers modules in order; gtr: True if it has
-    GTR's layout; fingerprint: SHA-256 over weights, configuration and tokenizer files; revision:
-    the hub's commit, None for a local folder.
+    modules: the class names of its sentence-transformers modules in order, folders: where each
+    lies; gtr: True if it has GTR's layout; fingerprint: SHA-256 over weights, configuration and
+    tokenizer files; revision: the hub's commit, None for a local folder.
     """
 
     path: Path
     modules: tuple[str, ...]
+    folders: tuple[Path, ...]
     gtr: bool
     fingerprint: str
     revision: str | None
+
+    @property
+    def transformer(self) -> Path:
+        """Where the encoder and its tokenizer lie."""
+        return self.folders[0]
+
+    def arrays(self) -> FolderArrays:
+        """The weights of a GTR checkpoint."""
+        return FolderArrays(self.path, self.transformer, self.folders[2])
 
 
 def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> CheckpointFolder:
     """Find (and, for a hub id, fetch) the checkpoint, and look at its layout.
 
-    Raises UsageError if there is no such thing, FetchError if the hub could not give it, and
-    CheckpointError, naming the part, if it is not a usable dual encoder.
+    A short name of a released checkpoint stands for one commit of the hub. Raises UsageError if
+    there is no such thing, FetchError if the hub could not give it, and CheckpointError, naming the
+    part, if it is not a usable dual encoder.
     """
-    try:
-        local = Path(name).expanduser()
-    except RuntimeError:  # nobody has this home
-        local = Path(name)
+    local = _as_path(name)
+    released = RELEASED.get(name)
     if local.is_dir():
         if revision is not None:
             raise UsageError(
@@ -55,28 +67,79 @@ def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> Checkp
         return inspect_folder(local)
     if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise UsageError(f"there is no checkpoint folder {name}")
-    return inspect_folder(_fetch(name, revision, offline), from_hub=True)
+    if released is not None:
+        name, revision = released.hub, revision or released.revision
+    if revision is not None and _COMMIT.fullmatch(revision) and not offline:
+        # A commit that is in the cache, whole, needs no network.
+        whole = _whole_in_cache(name, revision)
+        if whole is not None:
+            return whole
+    return inspect_folder(fetch_checkpoint(name, revision, offline), from_hub=True)
 
 
-def _fetch(name: str, revision: str | None, offline: bool) -> Path:
+def _as_path(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # nobody has this home
+        return Path(name)
+
+
+def _whole_in_cache(name: str, revision: str) -> CheckpointFolder | None:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        path = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        return inspect_folder(path, from_hub=True)
+    except (LocalEntryNotFoundError, HFValidationError, CheckpointError):
+        return None
+
+
+def is_in_cache(name: str, revision: str) -> bool:
+    """Whether a commit of a hub checkpoint lies whole in the Hugging Face cache."""
+    return _whole_in_cache(name, revision) is not None
+
+
+def wanted_files(files: Iterable[str]) -> list[str]:
+    """Of a repository's files those that a checkpoint is made of: configuration and tokenizer, and
+    of the weights safetensors, or `.bin` in folders that have no safetensors."""
+    paths = [PurePosixPath(file) for file in files]
+    safe = {path.parent for path in paths if path.suffix == ".safetensors"}
+    return [
+        str(path)
+        for path in paths
+        if path.parts[0] not in _ELSEWHERE
+        and path.name not in _NOT_WEIGHTS
+        and (
+            path.suffix in (*_CONFIGURATION, ".safetensors")
+            or (path.suffix == ".bin" and path.parent not in safe)
+        )
+        and not (path.parent in safe and path.name == "pytorch_model.bin.index.json")
+    ]
+
+
+def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
+    """The folder of a hub checkpoint in the Hugging Face cache, fetched if need be."""
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
     try:
-        return Path(
-            snapshot_download(
-                name,
-                revision=revision,
-                local_files_only=offline,
-                allow_patterns=_WANTED,
-                ignore_patterns=_UNWANTED,
-            )
-        )
+        if offline:
+            return Path(snapshot_download(name, revision=revision, local_files_only=True))
+        try:
+            entry = HfApi().model_info(name, revision=revision)
+        except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+            raise
+        except Exception:  # nobody there, or the hub is ill, in the client's own words
+            return Path(snapshot_download(name, revision=revision, local_files_only=True))
+        wanted = wanted_files(file.rfilename for file in entry.siblings or [])
+        return Path(snapshot_download(name, revision=entry.sha, allow_patterns=wanted))
     except HFValidationError:
         raise UsageError(
             f"'{name}' is neither a system, a folder nor a Hugging Face id; "
@@ -96,6 +159,11 @@ def _fetch(name: str, revision: str | None, offline: bool) -> Path:
         raise UsageError(
             f"the Hugging Face hub has no model '{name}' that you may read; check the name"
         ) from None
+    except RevisionNotFoundError:
+        raise UsageError(
+            f"the Hugging Face hub has no revision '{revision}' of '{name}'; give a commit, a tag "
+            "or a branch"
+        ) from None
     except (HfHubHTTPError, OSError) as error:
         raise FetchError(f"the Hugging Face hub did not give '{name}' ({error})") from error
 
@@ -108,7 +176,13 @@ def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
             f"{path} has no modules.json, so its pooling is unknown; a GTR checkpoint is a "
             f"sentence-transformers folder with {GTR_PARTS}"
         )
-    entries = _json(modules_file)
+    try:
+        entries = read_json(modules_file)
+    except StoreError as error:
+        what = str(error).partition(";")[0]
+        raise CheckpointError(
+            f"the checkpoint cannot be used: {what}; get the checkpoint again"
+        ) from None
     try:
         types = [str(entry["type"]) for entry in entries]
         folders = [path / str(entry["path"]) for entry in entries]
@@ -130,7 +204,7 @@ def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
         raise CheckpointError(
             f"{path} begins with {names[0] if names else 'nothing'} instead of a Transformer module"
         )
-    config = _object(folders[0] / "config.json")
+    config = configuration(folders[0] / "config.json")
     if config.get("auto_map"):
         raise CheckpointError(
             f"{folders[0]}/config.json wants code of its own (auto_map), which is not run"
@@ -138,9 +212,14 @@ def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
     is_t5 = str(config.get("model_type")) in ("t5", "mt5")
     if is_t5:
         _require_gtr(path, names, folders)
-    _require_weights(folders[0])
+    weight_files(folders[0])
+    if is_t5 and not any((folders[0] / name).is_file() for name in _TOKENIZERS):
+        raise CheckpointError(
+            f"{folders[0]} has no tokenizer ({' or '.join(_TOKENIZERS)}); get the checkpoint again"
+        )
     commit = path.name if from_hub else None
-    return CheckpointFolder(path, names, is_t5, _fingerprint(path), commit)
+    fingerprint = _fingerprint(path, folders)
+    return CheckpointFolder(path, names, tuple(folders), is_t5, fingerprint, commit)
 
 
 def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> None:
@@ -151,7 +230,7 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         missing = [name for name in wanted if name not in names]
         what = f"lacks {' and '.join(missing)}" if missing else f"has {' > '.join(names)}"
         raise CheckpointError(f"{path} is no GTR checkpoint: it {what}; GTR is {GTR_PARTS}")
-    pooling = _object(by_name["Pooling"] / "config.json")
+    pooling = configuration(by_name["Pooling"] / "config.json")
     modes = {
         key for key, value in pooling.items() if key.startswith("pooling_mode_") and value is True
     }
@@ -162,7 +241,7 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
             f"{path} is no GTR checkpoint: it pools with {', '.join(sorted(modes)) or 'nothing'}; "
             f"GTR is {GTR_PARTS}"
         )
-    dense = _object(by_name["Dense"] / "config.json")
+    dense = configuration(by_name["Dense"] / "config.json")
     if dense.get("bias") is not False:
         raise CheckpointError(
             f"{path} is no GTR checkpoint: its Dense has a bias; GTR is {GTR_PARTS}"
@@ -174,40 +253,19 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         )
 
 
-def _require_weights(path: Path) -> None:
-    if not any(file.suffix in _WEIGHTS for file in path.iterdir()):
-        raise CheckpointError(
-            f"{path} has no weights (model.safetensors); get the checkpoint again"
-        )
-
-
-def _json(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except StoreError as error:
-        what = str(error).partition(";")[0]
-        raise CheckpointError(
-            f"the checkpoint cannot be used: {what}; get the checkpoint again"
-        ) from None
-
-
-def _object(path: Path) -> dict[str, Any]:
-    value = _json(path)
-    if not isinstance(value, dict):
-        raise CheckpointError(
-            f"the checkpoint cannot be used: {path} is not a JSON object; get the checkpoint again"
-        )
-    return value
-
-
-def _fingerprint(path: Path) -> str:
+def _fingerprint(folder: Path, modules: Iterable[Path]) -> str:
+    """Over what is read: configuration and tokenizer at the top, and each module's files; of
+    weights those alone that are chosen."""
     digest = Digest()
-    for file in sorted(path.rglob("*")):
-        inside = file.relative_to(path)
-        if (
-            file.suffix in _HASHED
-            and file.is_file()
-            and inside.parts[0] not in ("onnx", "openvino")
-        ):
-            digest.add(str(inside)).add(hash_file(file))
+    for place in sorted({folder, *modules}):
+        if not place.is_dir():
+            continue
+        chosen = set(weight_files(place)) if _has_weights(place) else set()
+        for file in sorted(place.iterdir()):
+            if file in chosen or (file.suffix in _CONFIGURATION and file.is_file()):
+                digest.add(str(file.relative_to(folder))).add(hash_file(file))
     return digest.hex()
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(file.suffix in (".safetensors", ".bin") for file in folder.iterdir())

@@ -1,0 +1,204 @@
+"""Encoding on a CPU: our forward pass beside SentenceTransformer.encode, on one checkpoint.
+
+A checkpoint of GTR-base's shape with random weights, saved in GTR's sentence-transformers layout
+with the demonstration's tokenizer; texts of SciFact, whole and cut to 20 to 80 words. Before
+anything is timed, vectors are compared. Contestants take turns, round by round, on the same texts;
+tokens are those that were really encoded. The matrix rate is the best of torch's and oneDNN's
+products at the sizes of the model.
+
+    python benchmarks/encode.py [--source FOLDER] [--texts N] [--rounds N] [--size base]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measure import SCIFACT, documents_of, machine_line, require_folder, table, version_line
+
+from evaluate.demo import CHECKPOINT_DIR
+from evaluate.systems.base import Settings
+from evaluate.systems.checkpoints.convert import write_folder
+from evaluate.systems.checkpoints.layout import RELEASED, GtrShape
+from evaluate.systems.checkpoints.tokenizer import open_tokenizer
+from evaluate.systems.checkpoints.untrained import UntrainedArrays
+from evaluate.systems.linear import pack
+from evaluate.systems.loading import open_encoder
+
+MAX_TOKENS = 512
+Encode = Callable[[list[str]], np.ndarray]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--source", type=Path, default=SCIFACT, help="BEIR folder of SciFact")
+    parser.add_argument("--texts", type=int, default=160, help="in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", choices=["base", "large"], default="base")
+    parser.add_argument("--layers", type=int, help="fewer layers, to try things out")
+    options = parser.parse_args()
+    require_folder(options.source)
+    shape = RELEASED[f"gtr-{options.size}"].shape
+    if options.layers:
+        shape = replace(shape, layers=options.layers)
+    whole = documents_of(options.source, options.texts * options.rounds, seed=1)
+    draw = random.Random(2)
+    short = [" ".join(text.split()[: draw.randint(20, 80)]) for text in whole]
+    print(machine_line(), version_line("sentence-transformers", "transformers", "torch"), sep="; ")
+    rates = {name: matrix_rate(shape, dtype) for name, dtype in _DTYPES.items()}
+    for name, rate in rates.items():
+        print(f"matrix rate, {name}: {rate / 1e9:,.0f} GFLOP/s")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "gtr"
+        write_folder(
+            UntrainedArrays(shape), open_tokenizer(CHECKPOINT_DIR), folder, own_length=MAX_TOKENS
+        )
+        contestants = everyone(folder)
+        _agree(contestants, whole[:12] + short[:12])
+        for title, texts in (("whole documents", whole), ("20 to 80 words", short)):
+            _race(title, texts, contestants, options, shape, rates)
+    return 0
+
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def everyone(folder: Path) -> dict[str, tuple[str, Encode]]:
+    """Name -> (precision, texts to vectors)."""
+    from sentence_transformers import SentenceTransformer
+
+    found: dict[str, tuple[str, Encode]] = {}
+    counted = open_encoder(str(folder), Settings(device="cpu", dtype="fp32", offline=True)).encoder
+    found["ours, fp32"] = ("fp32", _ours(counted))
+    bf16 = open_encoder(str(folder), Settings(device="cpu", dtype="bf16", offline=True)).encoder
+    found["ours, bf16"] = ("bf16", _ours(bf16))
+    for name, dtype in _DTYPES.items():
+        model = SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype}
+        )
+        for batch in (32,) if name == "fp32" else (4, 8, 16, 32):
+
+            def encode(texts: list[str], model: Any = model, batch: int = batch) -> np.ndarray:
+                vectors = model.encode(
+                    texts, batch_size=batch, show_progress_bar=False, convert_to_tensor=True
+                )
+                return vectors.float().numpy()
+
+            found[f"sentence-transformers, {name}, batch {batch}"] = (name, encode)
+    found["count"] = (
+        "",
+        lambda texts: counted.encode(texts, kind="document", max_tokens=MAX_TOKENS).tokens,
+    )
+    return found
+
+
+def _ours(encoder: Any) -> Encode:
+    return lambda texts: encoder.encode(texts, kind="document", max_tokens=MAX_TOKENS).vectors
+
+
+def _agree(contestants: dict[str, tuple[str, Encode]], texts: list[str]) -> None:
+    """fp32 must be the same; bf16 is told."""
+    reference = contestants["sentence-transformers, fp32, batch 32"][1](texts)
+    for name, (dtype, encode) in contestants.items():
+        if name == "count":
+            continue
+        apart = float(np.abs(encode(texts) - reference).max())
+        print(f"largest difference from sentence-transformers fp32: {name}: {apart:.1e}")
+        if dtype == "fp32" and apart > 2e-5:
+            raise SystemExit(f"{name} gives other vectors")
+
+
+def _race(
+    title: str,
+    texts: list[str],
+    contestants: dict[str, tuple[str, Encode]],
+    options: argparse.Namespace,
+    shape: GtrShape,
+    rates: dict[str, float],
+) -> None:
+    seconds = dict.fromkeys(contestants, 0.0)
+    lengths = contestants["count"][1](texts)
+    del seconds["count"]
+    for number in range(options.rounds):
+        part = texts[number * options.texts : (number + 1) * options.texts]
+        for name in seconds:
+            encode = contestants[name][1]
+            if number == 0:
+                encode(part[:16])
+            start = time.perf_counter()
+            encode(part)
+            seconds[name] += time.perf_counter() - start
+    work = shape.operations(int(n) for n in lengths)
+    default = seconds["sentence-transformers, fp32, batch 32"]
+    best = min(s for name, s in seconds.items() if name.startswith("sentence-transformers, bf16"))
+    rows = [
+        {
+            "encoder": name,
+            "tokens/s": lengths.sum() / spent,
+            "times default": default / spent,
+            "times best bf16": best / spent,
+            "GFLOP/s": work / spent / 1e9,
+            "of matrix rate": work / spent / rates[contestants[name][0]],
+        }
+        for name, spent in seconds.items()
+    ]
+    print(f"\n{title}: {len(texts)} texts, {lengths.mean():.0f} tokens on average\n")
+    columns = {
+        "encoder": "s",
+        "tokens/s": ",.0f",
+        "times default": ".2f",
+        "times best bf16": ".2f",
+        "GFLOP/s": ",.0f",
+        "of matrix rate": ".0%",
+    }
+    print(table(rows, columns))
+
+
+def matrix_rate(shape: GtrShape, dtype: torch.dtype) -> float:
+    """Operations a second of the best product at the model's own sizes, the linear layers of one
+    encoder layer on 2,048 tokens, one after the other, as the model has them."""
+    sizes = [
+        (shape.width, 3 * shape.inner),
+        (shape.inner, shape.width),
+        (shape.width, shape.hidden),
+        (shape.hidden, shape.width),
+    ]
+    spent = 0.0
+    with torch.inference_mode():
+        for inputs, outputs in sizes:
+            values = torch.randn(2048, inputs).to(dtype)
+            weight = torch.randn(outputs, inputs).to(dtype)
+            ways: list[Callable[[], torch.Tensor]] = [
+                lambda v=values, w=weight: torch.nn.functional.linear(v, w)
+            ]
+            packed = pack(weight, None)
+            if packed is not None:
+                ways.append(
+                    lambda v=values, p=packed: torch.ops.mkldnn._linear_pointwise(
+                        v, p, None, "none", [], ""
+                    )
+                )
+            spent += min(_best_time(way) for way in ways)
+    return sum(2 * 2048 * a * b for a, b in sizes) / spent
+
+
+def _best_time(way: Callable[[], torch.Tensor], repeats: int = 12) -> float:
+    way()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        way()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,126 @@
+"""Any sentence-transformers dual encoder with text input and cosine or dot similarity.
+
+GTR's own layout has a forward pass of its own (`t5`); this is for everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from evaluate.errors import CheckpointError
+from evaluate.systems.base import Kind
+from evaluate.systems.checkpoints.hub import CheckpointFolder
+from evaluate.systems.linear import pack_linear_layers
+from evaluate.systems.t5 import DTYPES
+
+_CPU_BATCH_TOKENS = 2048
+_GPU_BATCH_TOKENS = 65_536
+
+
+class SentenceModel:
+    """The modules of a sentence-transformers folder on padded batches; the transformer runs in fp32
+    or bf16, everything after it in fp32."""
+
+    packs = False
+
+    def __init__(self, folder: CheckpointFolder, *, dtype: str, device: str):
+        self.device = torch.device(device)
+        self._model = _load(folder, device)
+        similarity = self._model.similarity_fn_name
+        if similarity not in ("cosine", "dot"):
+            raise CheckpointError(
+                f"{folder.path} is meant for {similarity} similarity; cosine and dot are supported"
+            )
+        self.normalises = similarity == "cosine"
+        self._transformer = self._model[0]
+        self._transformer.to(DTYPES[dtype])
+        on_cpu = self.device.type == "cpu"
+        self.packed_layers = pack_linear_layers(self._transformer) if on_cpu else 0
+        self.batch_tokens = _CPU_BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS
+        tokenizer = self._model.tokenizer
+        if not hasattr(tokenizer, "backend_tokenizer"):
+            raise CheckpointError(f"{folder.path} has no fast tokenizer (tokenizer.json)")
+        self.tokenizer = tokenizer.backend_tokenizer
+        self._pad_id = int(tokenizer.pad_token_id or 0)
+        self.prompts = self._prompts(folder)
+        self.own_length = int(self._model.max_seq_length or 512)
+        config = self._transformer.auto_model.config
+        positions = getattr(config, "max_position_embeddings", None)
+        if positions and config.model_type in ("roberta", "xlm-roberta", "mpnet", "camembert"):
+            positions -= int(config.pad_token_id) + 1
+        self.positions: int | None = positions
+        self.dimension = int(self.forward([self.tokenizer.encode("").ids]).shape[1])
+
+    @torch.inference_mode()
+    def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
+        """float32[n, dimension], of length 1 unless the checkpoint is meant for dot products."""
+        longest = max(map(len, sequences))
+        input_ids = torch.full((len(sequences), longest), self._pad_id, dtype=torch.long)
+        mask = torch.zeros((len(sequences), longest), dtype=torch.long)
+        for row, sequence in enumerate(sequences):
+            input_ids[row, : len(sequence)] = torch.tensor(sequence)
+            mask[row, : len(sequence)] = 1
+        features: dict[str, Any] = {
+            "input_ids": input_ids.to(self.device),
+            "attention_mask": mask.to(self.device),
+        }
+        features = self._transformer(features)
+        features["token_embeddings"] = features["token_embeddings"].float()
+        for module in list(self._model)[1:]:
+            features = module(features)
+        vectors: torch.Tensor = features["sentence_embedding"].float()
+        return torch.nn.functional.normalize(vectors, dim=1) if self.normalises else vectors
+
+    def _prompts(self, folder: CheckpointFolder) -> dict[Kind, str]:
+        """The texts that the checkpoint wants before queries and documents."""
+        prompts = self._model.prompts or {}
+        chosen: dict[Kind, str] = {
+            "query": prompts.get("query") or "",
+            "document": prompts.get("document") or prompts.get("passage") or "",
+        }
+        if any(chosen.values()) and not getattr(self._model[1], "include_prompt", True):
+            raise CheckpointError(
+                f"{folder.path} leaves its prompts out of the pooling, which is not supported"
+            )
+        return chosen
+
+
+def _load(folder: CheckpointFolder, device: str) -> Any:
+    """The sentence-transformers model, weights in fp32, with nothing fetched and no code run."""
+    with quiet_libraries():
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            model = SentenceTransformer(
+                str(folder.path),
+                device=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"dtype": torch.float32},
+            )
+        except Exception as error:  # whatever the libraries raise, the user gets one sentence
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(
+                f"{folder.path} cannot be loaded ({type(error).__name__}: {reason})"
+            ) from error
+    return model.float().eval()
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """No progress bars of other libraries between our own lines."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    from transformers.utils import logging as transformers_logging
+
+    was_shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_shown:
+            transformers_logging.enable_progress_bar()
