@@ -52,6 +52,9 @@ class Model(Protocol):
     @property
     def packed_layers(self) -> int: ...
 
+    @property
+    def attention(self) -> str: ...
+
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """float32[n, dimension] on the device, in the order given."""
         ...
@@ -114,6 +117,7 @@ class TextEncoder:
             "device": self.model.device.type,
             "batch_tokens": self._batch_tokens,
             "packed": self.model.packed_layers,
+            "attention": self.model.attention,
         }
 
     def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:

@@ -27,6 +27,7 @@ class SentenceModel:
     or bf16, everything after it in fp32."""
 
     packs = False
+    attention = "the library's"
 
     def __init__(self, folder: CheckpointFolder, *, dtype: str, device: str):
         self.device = torch.device(device)

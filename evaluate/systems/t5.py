@@ -35,6 +35,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 CPU_BATCH_TOKENS = 2048
 GPU_BATCH_TOKENS = 32_768
 _FLEX_BLOCK = 128
+_LONGEST_SHARED = 256
+"""Tokens above which texts of one length no longer share products: the bias is copied for each."""
+_ROWS = 64
 _SHARES = (16, 4, 1)
 """On a GPU a batch is filled up to one of these parts of the budget: three shapes to compile."""
 
@@ -83,6 +86,7 @@ class T5Model:
         self._bias = position_bias(array(POSITIONS), shape.max_distance)
         self._wide_bias = self._bias.new_empty((shape.heads, 0, 0), dtype=self._dtype)
         self._compiled: Any = None
+        self._fused = dtype == "fp32" or self.device.type != "cpu" or _fast_bf16_attention()
         self._normed = _normed
         if flex if flex is not None else self.device.type == "cuda":
             self._use_flex()
@@ -94,7 +98,10 @@ class T5Model:
 
     @property
     def attention(self) -> str:
-        return "flex" if self._compiled is not None else "by text"
+        """Which kernel: "flex", "fused" or "products"; it decides the last bits of vectors."""
+        if self._compiled is not None:
+            return "flex"
+        return "fused" if self._fused else "products"
 
     @torch.inference_mode()
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -120,9 +127,10 @@ class T5Model:
         return _unit(functional.linear(means, self._dense))
 
     def _filled(self, tokens: int) -> int:
-        """Rows of the batch: as many as there are tokens; on a GPU one of a few sizes."""
+        """Rows of the batch: the tokens, rounded up to sizes for which kernels are there already;
+        on a GPU to one of a few that FlexAttention is compiled for."""
         if self._compiled is None:
-            return tokens
+            return -(-tokens // _ROWS) * _ROWS
         for share in _SHARES:
             size = -(-self.batch_tokens // share // _FLEX_BLOCK) * _FLEX_BLOCK
             if tokens <= size:
@@ -135,7 +143,7 @@ class T5Model:
         longest = max(lengths, default=0)
         if self._wide_bias.shape[1] < longest:
             self._wide_bias = bias_matrix(self._bias, longest).to(self._dtype)
-        return _ByText(lengths, self._wide_bias, self.shape.heads)
+        return _ByText(lengths, self._wide_bias, fused=self._fused)
 
     def _use_flex(self) -> None:
         """FlexAttention, compiled on a GPU; if it does not work there, text by text."""
@@ -182,48 +190,68 @@ class _Layer:
 
 
 class _ByText:
-    """Attention within each text: one product for all heads of all texts of one length."""
+    """Attention within each text: one call for all heads of all texts of one length."""
 
-    def __init__(self, lengths: list[int], bias: torch.Tensor, heads: int):
-        self._heads, self._bias = heads, bias
+    def __init__(self, lengths: list[int], bias: torch.Tensor, *, fused: bool):
+        self._heads, self._bias, self._fused = bias.shape[0], bias, fused
         self._groups: list[tuple[int, int, int]] = []
         start = 0
         for length in lengths:
             if length == 0:
                 continue
-            if self._groups and self._groups[-1][2] == length:
-                first, texts, _ = self._groups[-1]
-                self._groups[-1] = (first, texts + 1, length)
+            last = self._groups[-1] if self._groups else (0, 0, 0)
+            if last[2] == length and (fused or length <= _LONGEST_SHARED):
+                self._groups[-1] = (last[0], last[1] + 1, length)
             else:
                 self._groups.append((start, 1, length))
             start += length
+        self._tokens = start
 
     def __call__(self, joined: torch.Tensor) -> torch.Tensor:
         mixed = joined.new_empty((joined.shape[0], joined.shape[1] // 3))
+        attend = self._fused_kernel if self._fused else self._products
+        mixed[self._tokens :] = 0
         for start, texts, length in self._groups:
             rows = slice(start, start + texts * length)
             parts = joined[rows].view(texts, length, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-            queries, keys, values = (part.reshape(-1, length, part.shape[-1]) for part in parts)
-            bias = self._bias[:, :length, :length]
-            if texts > 1:
-                bias = bias.repeat(texts, 1, 1)
-            weights = torch.baddbmm(bias, queries, keys.transpose(1, 2)).softmax(dim=-1)
-            found = torch.bmm(weights, values).view(texts, self._heads, length, -1)
+            found = attend(parts, self._bias[:, :length, :length])
             mixed[rows].view(texts, length, self._heads, -1).copy_(found.transpose(1, 2))
         return mixed
+
+    @staticmethod
+    def _fused_kernel(parts: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(
+            parts[0], parts[1], parts[2], attn_mask=bias.unsqueeze(0), scale=1.0
+        )
+
+    def _products(self, parts: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        _, texts, heads, length, width = parts.shape
+        queries, keys, values = (part.reshape(-1, length, width) for part in parts)
+        if texts > 1:
+            bias = bias.repeat(texts, 1, 1)
+        weights = torch.baddbmm(bias, queries, keys.transpose(1, 2)).softmax(dim=-1)
+        return torch.bmm(weights, values).view(texts, heads, length, width)
 
 
 def _normed(states: torch.Tensor, epsilon: float, dtype: torch.dtype) -> torch.Tensor:
     """T5's norm without its weight: no mean is taken off, no bias added."""
-    scale = torch.rsqrt(states.square().mean(dim=-1, keepdim=True) + epsilon)
-    return (states * scale).to(dtype)
+    squares = torch.linalg.vector_norm(states, dim=-1, keepdim=True).square()
+    return (states * torch.rsqrt(squares / states.shape[-1] + epsilon)).to(dtype)
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
     """Vectors of length 1; one whose length is beyond single precision becomes NaN, not zero."""
     lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     lengths = lengths.masked_fill(lengths.isinf(), torch.nan)
-    return vectors / lengths.clamp(min=1e-12)
+    unit: torch.Tensor = vectors / lengths.clamp(min=1e-12)
+    return unit
+
+
+def _fast_bf16_attention() -> bool:
+    """Whether torch's fused attention is the faster one in bf16 on this CPU: where it has matrix
+    units (AMX). Elsewhere two products and a softmax are about twice as fast."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported and supported())
 
 
 def position_buckets(buckets: int, max_distance: int) -> torch.Tensor:
