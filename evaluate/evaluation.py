@@ -28,7 +28,9 @@ DEPTH = 1000
 @dataclass(frozen=True)
 class Plan:
     """How `benchmark` works. label: the name in folders and tables, where it is not the system's
-    own; again: do it even if it is done; of the rest, depth and self_matches decide scores."""
+    own; rerank: a run file, or the results folder of a system, whose first `depth` documents alone
+    are ranked; again: do it even if it is done; of the rest, depth and self_matches decide scores.
+    """
 
     results_dir: Path = Path("results")
     label: str | None = None
@@ -37,6 +39,7 @@ class Plan:
     block_documents: int = DEFAULT_BLOCK
     keep_embeddings: bool = True
     processes: int | None = None
+    rerank: Path | None = None
     again: bool = False
     quiet: bool = True
 
@@ -64,9 +67,12 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
     record.json. A record of the same key is returned as it is, unless `again`; a record of the same
     name but of other weights or settings is not overwritten without `again` (UsageError).
     """
-    name = plan.label or system.name
+    name = plan.label or name_of(system, plan)
+    rerank, candidates = _candidates(plan, dataset)
+    fingerprint = Digest().add(system.fingerprint).add(rerank["sha256"]).hex() if rerank else ""
+    fingerprint = fingerprint or system.fingerprint
     folder = plan.results_dir / name / dataset.name
-    key = record_key(dataset.fingerprint, system.fingerprint, plan.depth, plan.self_matches)
+    key = record_key(dataset.fingerprint, fingerprint, plan.depth, plan.self_matches)
     with lock(folder / ".lock"):
         remove_leftovers(folder)
         done = _done(folder, key, plan.again)
@@ -79,6 +85,7 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
             block_documents=plan.block_documents,
             keep_embeddings=plan.keep_embeddings,
             processes=plan.processes,
+            candidates=candidates,
             quiet=plan.quiet,
         )
         start = time.perf_counter()
@@ -99,7 +106,7 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
             dataset=dataset.name,
             split=str(dataset.manifest["split"]),
             system=name,
-            settings=dict(system.settings),
+            settings={**system.settings, **({"rerank": rerank} if rerank else {})},
             measures=measures.mean(values),
             n_queries=len(values),
             n_documents=dataset.n_documents,
@@ -110,7 +117,7 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
             },
             fingerprints={
                 "dataset": dataset.fingerprint,
-                "system": system.fingerprint,
+                "system": fingerprint,
                 "run": hash_file(folder / RUN),
             },
             facts={**found.facts, "seconds": seconds, **machine()},
@@ -119,6 +126,39 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
         )
         record.write(folder)
     return record
+
+
+def name_of(system: System, plan: Plan) -> str:
+    """For folders and tables; a system that reranked says so, and whose candidates."""
+    if plan.rerank is None:
+        return system.name
+    return f"{system.name}@rerank-{plan.depth}-{_tag(plan.rerank)}"
+
+
+def _tag(path: Path) -> str:
+    """A results folder's name, or a run file's, or its folders' where it is called `run`."""
+    resolved = path.resolve()
+    if resolved.name == RUN:
+        return resolved.parent.parent.name
+    return resolved.name.removesuffix(".gz").removesuffix(".trec").removesuffix(".txt")
+
+
+def _candidates(plan: Plan, dataset: Dataset) -> tuple[dict[str, Any], Run | None]:
+    """What the record says of the candidates, and their run, cut at the depth."""
+    if plan.rerank is None:
+        return {}, None
+    path = plan.rerank
+    if path.is_dir():
+        path = path / dataset.name / RUN
+    if not path.is_file():
+        raise UsageError(
+            f"there is no run to rerank in {path}; give a run file, or a folder such as "
+            "results/bm25-flat that holds one for each dataset"
+        )
+    run = Run.read(path, dataset)
+    cut = Run(run.query_ids, run.doc_rows[:, : plan.depth], run.scores[:, : plan.depth])
+    about = {"run": _tag(plan.rerank), "sha256": hash_file(path), "depth": plan.depth}
+    return about, cut.for_queries(dataset.query_ids)
 
 
 def _done(folder: Path, key: str, again: bool) -> Record | None:

@@ -45,6 +45,14 @@ class Run:
         if self.doc_rows.shape != shape or self.scores.shape != shape:
             raise ValueError("query_ids, doc_rows and scores must have the same length")
 
+    def for_queries(self, query_ids: list[str]) -> Run:
+        """The run in the order of `query_ids`; a query that it lacks has no documents."""
+        places = {query_id: place for place, query_id in enumerate(self.query_ids)}
+        found = np.array([places.get(query_id, -1) for query_id in query_ids], dtype=np.int64)
+        rows, scores = self.doc_rows[found], self.scores[found]
+        rows[found < 0], scores[found < 0] = NO_DOCUMENT, -np.inf
+        return Run(query_ids, rows, scores)
+
     def write(self, path: Path, dataset: Dataset, *, tag: str) -> None:
         """Write a TREC run file with true ranks; `.gz` is compressed. The bytes depend on the
         ranking alone."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import evaluate
 from evaluate.cli.data import add_datasets
 from evaluate.cli.models import add_models
+from evaluate.cli.plan import add_plan
 from evaluate.cli.reports import add_compare, add_leaderboard, add_score
 from evaluate.cli.run import add_run
 from evaluate.errors import GtrBeirError
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gtr-beir {evaluate.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_run(commands)
+    add_plan(commands)
     add_datasets(commands)
     add_models(commands)
     add_leaderboard(commands)

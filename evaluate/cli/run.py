@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.cli.options import Commands, folders, quiet
@@ -27,8 +28,8 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "system",
-        help="bm25-flat, bm25-multifield, gtr-base|large|xl|xxl, a Hugging Face id, a "
-        "sentence-transformers folder, t5x:PATH or tfhub:PATH",
+        help="bm25-flat, bm25-multifield, colbert, gtr-base|large|xl|xxl, a Hugging Face id, a "
+        "sentence-transformers folder, t5x:PATH, tfhub:PATH, or colbert:FOLDER|ID",
     )
     parser.add_argument("-d", "--dataset", action="append", default=[], metavar="NAME")
     parser.add_argument("--suite", help="all, zero-shot, public or demo")
@@ -64,6 +65,29 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         "--field-weights", metavar="contents=1,title=1", help="of bm25-multifield (1 each)"
     )
     parser.add_argument(
+        "--rerank",
+        type=Path,
+        metavar="RUN",
+        help="colbert: rank only the first --depth documents of this run file, or of the runs in "
+        "this folder (results/bm25-flat)",
+    )
+    parser.add_argument("--query-length", type=int, metavar="N", help="colbert's, in tokens")
+    parser.add_argument("--document-length", type=int, metavar="N", help="colbert's, in tokens")
+    parser.add_argument(
+        "--query-expansion",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="colbert: fill queries up with [MASK] (default: as the checkpoint has it)",
+    )
+    parser.add_argument(
+        "--skiplist",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="colbert: leave punctuation out of documents (default: as the checkpoint has it)",
+    )
+    parser.add_argument("--query-prefix", metavar="TEXT", help="colbert's, before every query")
+    parser.add_argument("--document-prefix", metavar="TEXT", help="colbert's, before documents")
+    parser.add_argument(
         "--processes", type=int, metavar="N", help="that build an index (all cores)"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the arithmetic")
@@ -92,6 +116,8 @@ def _run(options: argparse.Namespace) -> None:
         (options.batch_tokens, "--batch-tokens"),
         (options.threads, "--threads"),
         (options.processes, "--processes"),
+        (options.query_length, "--query-length"),
+        (options.document_length, "--document-length"),
     ):
         if value is not None and value < 1:
             raise UsageError(f"{flag} {value} is not possible; give 1 or more")
@@ -108,7 +134,7 @@ def _run(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
 
     from evaluate.blocks import DEFAULT_BLOCK
-    from evaluate.evaluation import Plan, benchmark
+    from evaluate.evaluation import Plan, benchmark, name_of
     from evaluate.systems.base import Settings, load_system
 
     system = load_system(
@@ -120,6 +146,12 @@ def _run(options: argparse.Namespace) -> None:
             batch_tokens=options.batch_tokens,
             revision=options.revision,
             tokenizer=options.tokenizer,
+            query_length=options.query_length,
+            document_length=options.document_length,
+            query_expansion=options.query_expansion,
+            skiplist=options.skiplist,
+            query_prefix=options.query_prefix,
+            document_prefix=options.document_prefix,
             offline=options.offline,
             k1=options.k1,
             b=options.b,
@@ -134,6 +166,7 @@ def _run(options: argparse.Namespace) -> None:
         block_documents=options.block_documents or DEFAULT_BLOCK,
         keep_embeddings=not options.discard_embeddings,
         processes=options.processes,
+        rerank=options.rerank,
         again=options.again,
         quiet=options.quiet,
     )
@@ -148,7 +181,7 @@ def _run(options: argparse.Namespace) -> None:
         print(_record_line(record), flush=True)
     if not options.quiet:
         print(
-            f"records and runs: {options.results_dir / (options.label or system.name)}\n"
+            f"records and runs: {options.results_dir / (options.label or name_of(system, plan))}\n"
             "leaderboard:      gtr-beir leaderboard",
             file=sys.stderr,
         )

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from evaluate.cli import main
-from evaluate.demo import CHECKPOINT_DIR
+from evaluate.demo import CHECKPOINT_DIR, COLBERT_DIR
 
 RESULTS = Path("results/demo")
 
@@ -18,9 +18,12 @@ def tour(results: Path = RESULTS) -> int:
     start = time.perf_counter()
     folder = ["--results-dir", str(results)]
     toy = ["run", str(CHECKPOINT_DIR), "--label", "toy-gtr", "-d", "demo", "--offline", *folder]
+    colbert = ["run", f"colbert:{COLBERT_DIR}", "-d", "demo", "--offline", *folder]
     commands = [
+        ["plan", str(CHECKPOINT_DIR), "-d", "demo"],
         toy,
         ["run", "bm25-flat", "-d", "demo", *folder],
+        [*colbert, "--label", "toy-colbert"],
         ["compare", str(results / "bm25-flat"), str(results / "toy-gtr")],
         ["leaderboard", *folder],
     ]
@@ -34,8 +37,11 @@ def tour(results: Path = RESULTS) -> int:
     from evaluate.report.table import leaderboard
 
     print(f"\n{markdown(leaderboard(results, published=False))}")
-    print("The checkpoint is a toy trained on the very documents it searches: its scores say")
-    print("nothing about GTR. The full leaderboard, with the published numbers, is beside them.\n")
+    print("The checkpoints are toys trained on the very documents they search: their scores say")
+    print(
+        "nothing about GTR or ColBERT. The full leaderboard, with the published numbers, is beside"
+    )
+    print("them.\n")
     for record in read_all(results):
         folder_of = results / record.system / record.dataset
         print(f"  {folder_of}/  record.json, run.trec.gz, queries.csv")

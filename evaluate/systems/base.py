@@ -1,7 +1,8 @@
 """What a system is, and how its name becomes one.
 
 A name is looked up in SYSTEMS, whose values are `"module:Class"` strings, so that nothing heavy is
-imported before it is used; every other name is a dense checkpoint (a Hugging Face id or a folder).
+imported before it is used; `colbert:` before a name makes it a ColBERT checkpoint, and every other
+name is a dense one (a Hugging Face id, a folder, t5x:, tfhub:).
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from evaluate.runs import Run
 
 Kind = Literal["query", "document"]
 
+COLBERT = "evaluate.systems.colbert:ColbertSystem"
+
 SYSTEMS = {
     "bm25-flat": "evaluate.systems.bm25:Bm25",
     "bm25-multifield": "evaluate.systems.bm25:Bm25",
+    "colbert": COLBERT,
 }
 """Names with a home of their own; the class is called with (name, settings)."""
 
@@ -39,7 +43,8 @@ class Settings:
     device: "cpu", "cuda", "cuda:1", or several with commas between, which share the blocks (None: a
     GPU where there is one); batch_tokens: tokens of a batch (None: by device); tokenizer: for a
     checkpoint that carries none; offline: never touch the network. k1, b, field_weights are BM25's
-    (None: 0.9, 0.4 and 1.0 for each field).
+    (None: 0.9, 0.4 and 1.0 for each field). query_length to document_prefix are ColBERT's (None: as
+    the checkpoint has it); skiplist: True leaves punctuation out of documents, False nothing.
     """
 
     protocol: str = "paper"
@@ -48,6 +53,12 @@ class Settings:
     batch_tokens: int | None = None
     revision: str | None = None
     tokenizer: str | None = None
+    query_length: int | None = None
+    document_length: int | None = None
+    query_expansion: bool | None = None
+    skiplist: bool | None = None
+    query_prefix: str | None = None
+    document_prefix: str | None = None
     offline: bool = False
     k1: float | None = None
     b: float | None = None
@@ -64,9 +75,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How a search is carried out; of these only `k` and `self_matches` decide what is found.
+    """How a search is carried out; of these only `k`, `self_matches` and `candidates` decide what
+    is found.
 
-    work_dir holds finished blocks; keep_embeddings keeps vectors for later runs; processes: how
+    work_dir holds finished blocks; candidates: a run whose documents alone are ranked, for systems
+    that can (None: the whole corpus); keep_embeddings keeps vectors for later runs; processes: how
     many build an index (None: as many as cores).
     """
 
@@ -76,6 +89,7 @@ class SearchOptions:
     block_documents: int = DEFAULT_BLOCK
     keep_embeddings: bool = True
     processes: int | None = None
+    candidates: Run | None = None
     quiet: bool = True
 
 
@@ -145,20 +159,21 @@ def load_system(name: str, settings: Settings | None = None, **choices: Any) -> 
             settings = Settings(**choices)
         except TypeError as error:
             raise UsageError(f"{error}; the choices are {', '.join(_choices())}") from None
-    if name == "colbert":
-        raise UsageError(
-            "colbert cannot be run by this version yet (its published numbers are in the "
-            "leaderboard); the systems are bm25-flat, bm25-multifield and dense encoders"
-        )
+    require_settings(settings)
+    home = COLBERT if name.startswith("colbert:") else SYSTEMS.get(name, DENSE)
+    module, _, class_name = home.partition(":")
+    system: System = getattr(importlib.import_module(module), class_name)(name, settings)
+    return system
+
+
+def require_settings(settings: Settings) -> None:
+    """UsageError for a protocol or a precision that there is not."""
     if settings.protocol not in ("paper", "hub"):
         raise UsageError(f"there is no protocol '{settings.protocol}'; choose 'paper' or 'hub'")
     if settings.dtype == "fp16":
         raise UsageError("fp16 is refused, T5 overflows in it; choose 'fp32' or 'bf16'")
     if settings.dtype not in (None, "fp32", "bf16"):
         raise UsageError(f"there is no dtype '{settings.dtype}'; choose 'fp32' or 'bf16'")
-    module, _, class_name = SYSTEMS.get(name, DENSE).partition(":")
-    system: System = getattr(importlib.import_module(module), class_name)(name, settings)
-    return system
 
 
 def _choices() -> list[str]:

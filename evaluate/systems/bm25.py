@@ -33,7 +33,10 @@ INDEX = "bm25"
 FIELDS = {"flat": ("contents",), "multifield": ("contents", "title")}
 """The fields of each mode; `contents` is title, newline and text in flat, else the text."""
 
-_DENSE_ONLY = {"protocol", "dtype", "device", "batch_tokens", "revision", "tokenizer"}
+_DENSE_ONLY = {"protocol", "dtype", "device", "batch_tokens", "revision", "tokenizer"} | {
+    *("query_length", "document_length", "query_expansion", "skiplist"),
+    *("query_prefix", "document_prefix"),
+}
 
 
 class Bm25:
@@ -77,6 +80,8 @@ class Bm25:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Build what is missing of the index, then score all queries against every segment."""
+        if options.candidates is not None:
+            raise UsageError(f"--rerank is for colbert; {self.name} searches the whole corpus")
         start = time.perf_counter()
         blocks = plan_blocks(dataset.n_documents, min(options.block_documents, MAXIMUM_DOCUMENTS))
         progress = Progress(

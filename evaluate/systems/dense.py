@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from evaluate.blocks import Arrays, Block, BlockStore, beside, content_key, plan_blocks
-from evaluate.data.columns import UNIT
+from evaluate.blocks import Arrays, Block, BlockStore, content_key
 from evaluate.data.store import Dataset
 from evaluate.errors import UsageError
 from evaluate.files import Digest, fingerprint_of
 from evaluate.memory import give_back
 from evaluate.progress import Progress
-from evaluate.runs import Run
 from evaluate.systems.base import Encoder, Found, Kind, SearchOptions, Settings
-from evaluate.systems.encoder import resolve_device
 from evaluate.systems.loading import open_encoder
-from evaluate.topk import TopK, dense_top_k, empty, merge, require_finite
+from evaluate.systems.search import (
+    BlockFound,
+    BlockSearch,
+    for_each_device,
+    no_candidates,
+    search_on,
+)
+from evaluate.topk import dense_top_k, require_finite
+
+_OTHERS = {
+    "BM25": {"k1", "b", "field_weights"},
+    "colbert": {
+        *("query_length", "document_length", "query_expansion", "skiplist"),
+        *("query_prefix", "document_prefix"),
+    },
+}
 
 
 class DenseSystem:
-    """A dual-encoder checkpoint under a length protocol and a precision.
-
-    With several devices, this process works on the first and starts one more for each of the
-    others; blocks are dealt out among them.
-    """
+    """A dual-encoder checkpoint under a length protocol and a precision."""
 
     def __init__(self, name: str, settings: Settings):
-        misplaced = {"k1", "b", "field_weights"} & settings.chosen().keys()
-        if misplaced:
-            raise UsageError(f"{', '.join(sorted(misplaced))} belong to BM25, not to {name}")
+        for owner, fields in _OTHERS.items():
+            misplaced = fields & settings.chosen().keys()
+            if misplaced:
+                raise UsageError(f"{', '.join(sorted(misplaced))} belong to {owner}, not to {name}")
         self._asked = name
-        self._each = [
-            replace(settings, device=device) for device in (settings.device or "").split(",")
-        ]
-        if settings.device is None:
-            self._each = [settings]
-        for each in self._each[1:]:
-            resolve_device(each.device)
+        self._each = for_each_device(settings)
         opened = open_encoder(name, self._each[0])
         self._encoder = opened.encoder
         self._protocol = settings.protocol
@@ -74,41 +72,28 @@ class DenseSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
+        no_candidates(self.name, options)
         progress = Progress(
             f"{self.name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
         )
-        devices = len(self._each)
-        if devices > 1:
-            # Every device gets a block, also of a small corpus.
-            share = -(-dataset.n_documents // devices)
-            size = max(min(options.block_documents, share), UNIT)
-            options = replace(options, block_documents=size)
-        search = self._search(dataset, options, progress)
-        if devices > 1:
-            calls = [
-                (self._asked, replace(each, offline=True), dataset.path, options, share, devices)
-                for share, each in enumerate(self._each)
-            ]
-            with beside(_work_share, calls[1:], processes=devices - 1) as look:
-                search.compute(0, devices, watch=look)
-        run, facts = search.run()
-        limits = {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")}
+        search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
+        assert isinstance(search, DenseSearch)
         facts |= {
             "device": ",".join(each.device or self._encoder.device for each in self._each),
             "dtype": self._encoder.dtype,
-            "max_tokens": limits if self._encoder.counts_tokens else None,
+            "max_tokens": {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")},
             "query_tokens": int(search.queries["tokens"].sum()),
             "queries_truncated": int(search.queries["truncated"].sum()),
             "dimension": self._encoder.dimension,
         }
         if not self._encoder.counts_tokens:
-            for name in ("query_tokens", "document_tokens"):
-                facts[name] = None
-            for name in ("queries_truncated", "documents_truncated"):
-                facts[name] = None
+            facts |= dict.fromkeys(_COUNTED)
         return Found(run, facts)
 
-    def _search(self, dataset: Dataset, options: SearchOptions, progress: Progress) -> DenseSearch:
+    def block_search(
+        self, dataset: Dataset, options: SearchOptions, progress: Progress
+    ) -> DenseSearch:
+        """The search over the blocks of a dataset, its queries encoded."""
         limits = {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")}
         arithmetic = fingerprint_of(self._encoder.arithmetic)
         key = Digest().add(self.fingerprint).add(arithmetic).add(str(limits["document"])).hex()
@@ -121,16 +106,11 @@ class DenseSystem:
         )
 
 
-def _work_share(
-    name: str, settings: Settings, path: Path, options: SearchOptions, share: int, shares: int
-) -> None:
-    """In a process of its own: the blocks of one share, left in the folder of blocks."""
-    if settings.device == "cpu":
-        torch.set_num_threads(max(1, torch.get_num_threads() // shares))
-    system = DenseSystem(name, settings)
-    dataset = Dataset(path)
-    progress = Progress(system.name, dataset.n_documents, "documents", quiet=True)
-    system._search(dataset, options, progress).compute(share, shares)
+_COUNTED = (
+    *("max_tokens", "query_tokens", "queries_truncated"),
+    *("document_tokens", "documents_truncated"),
+)
+"""Facts that an encoder must count tokens for."""
 
 
 def system_name(name: str, settings: Settings) -> str:
@@ -159,8 +139,11 @@ def _encode_queries(
     return store.get_or_compute(f"queries-{key.hex()[:32]}", compute)
 
 
-class DenseSearch:
-    """Encodes and searches the blocks of one dataset; each step is kept as soon as it is done."""
+class DenseSearch(BlockSearch):
+    """Encodes and searches the blocks of one dataset; vectors are kept unless they are not wanted.
+
+    queries: what `_encode_queries` gives; key: what decides vectors beside the texts.
+    """
 
     def __init__(
         self,
@@ -173,91 +156,35 @@ class DenseSearch:
         queries: Arrays,
         max_tokens: int,
     ):
-        self._encoder, self._dataset, self._options = encoder, dataset, options
-        self._store, self._progress = store, progress
-        self._key, self.queries, self._max_tokens = key, queries, max_tokens
-        self._excluded = dataset.own_rows if options.self_matches == "drop" else None
-        # Ties go by the rank of ids in the whole corpus, so all of it decides what a block yields.
-        query_vectors = np.ascontiguousarray(queries["vectors"])
-        corpus = dataset.manifest["fingerprints"]["corpus"]
-        digest = Digest().add(key).add(query_vectors.tobytes()).add(corpus)
-        digest.add(str(options.k)).add(options.self_matches)
-        if options.self_matches == "drop":
-            digest.add(dataset.own_rows.tobytes())
-        self._search_key = digest.hex()
-        self._seconds = {"encode": 0.0, "search": 0.0}
+        vectors = np.ascontiguousarray(queries["vectors"])
+        super().__init__(dataset, options, store, progress, key, vectors.tobytes())
+        self._encoder, self._key = encoder, key
+        self.queries, self._max_tokens = queries, max_tokens
 
-    def run(self) -> tuple[Run, dict[str, Any]]:
-        best: TopK | None = None
-        tokens = truncated = 0
-        for block in self._blocks():
-            arrays = self._done(block)
-            self._progress.reach(block.stop)
-            found = TopK(arrays["rows"], arrays["scores"], arrays["id_ranks"])
-            best = merge(best, found, self._options.k)
-            tokens += int(arrays["tokens"][0])
-            truncated += int(arrays["truncated"][0])
-        self._progress.finish()
-        if best is None:
-            best = empty(len(self._dataset.query_ids), self._options.k)
-        facts = {
-            "document_tokens": tokens,
-            "documents_truncated": truncated,
-            "seconds": self._seconds,
-        }
-        return Run.of(self._dataset.query_ids, best), facts
-
-    def compute(self, share: int, shares: int, *, watch: Callable[[], None] = lambda: None) -> None:
-        """Do every `shares`-th block from `share` on; `watch` is called after each."""
-        for block in self._blocks()[share::shares]:
-            self._done(block)
-            watch()
-
-    def _blocks(self) -> list[Block]:
-        return plan_blocks(self._dataset.n_documents, self._options.block_documents)
-
-    def _done(self, block: Block) -> Arrays:
-        compute = functools.partial(self._search, block)
-        return self._store.get_or_compute(self._top_k_key(block), compute)
-
-    def _vectors_key(self, block: Block) -> str:
-        digests = self._dataset.unit_digests
-        return "vectors-" + content_key(digests, block, self._key)
-
-    def _top_k_key(self, block: Block) -> str:
-        return "topk-" + content_key(self._dataset.unit_digests, block, self._search_key)
-
-    def _search(self, block: Block) -> Arrays:
-        if self._options.keep_embeddings:
-            encoded = self._store.get_or_compute(
-                self._vectors_key(block), lambda: self._encode(block)
+    def _find(self, block: Block) -> BlockFound:
+        name = "vectors-" + content_key(self._dataset.unit_digests, block, self._key)
+        with self._timed("encode"):
+            if self._options.keep_embeddings:
+                encoded = self._store.get_or_compute(name, lambda: self._encode(block))
+            else:
+                encoded = self._store.get(name) or self._encode(block)
+        with self._timed("search"):
+            found = dense_top_k(
+                self.queries["vectors"],
+                encoded["vectors"],
+                id_ranks=self._dataset.id_rank[block.start : block.stop],
+                first_row=block.start,
+                k=self._options.k,
+                excluded=self._excluded,
+                device=getattr(self._encoder, "device", "cpu"),
             )
-        else:
-            encoded = self._store.get(self._vectors_key(block)) or self._encode(block)
-        start = time.perf_counter()
-        found = dense_top_k(
-            self.queries["vectors"],
-            encoded["vectors"],
-            id_ranks=self._dataset.id_rank[block.start : block.stop],
-            first_row=block.start,
-            k=self._options.k,
-            excluded=self._excluded,
-            device=getattr(self._encoder, "device", "cpu"),
-        )
-        give_back()
-        self._seconds["search"] += time.perf_counter() - start
-        return {
-            "rows": found.rows,
-            "scores": found.scores,
-            "id_ranks": found.id_ranks,
-            "tokens": np.array([encoded["tokens"].sum(dtype=np.int64)]),
-            "truncated": np.array([encoded["truncated"].sum(dtype=np.int64)]),
-        }
+            give_back()
+        tokens = int(encoded["tokens"].sum(dtype=np.int64))
+        return BlockFound(found, tokens, int(encoded["truncated"].sum(dtype=np.int64)))
 
     def _encode(self, block: Block) -> Arrays:
         """Vectors of a block. Units are encoded one by one, so that what a text is batched with,
         and so its vector to the last bit, does not depend on the block size."""
-        start = time.perf_counter()
         vectors = np.empty((len(block), self._encoder.dimension), dtype=np.float32)
         tokens = np.empty(len(block), dtype=np.int32)
         truncated = np.empty(len(block), dtype=bool)
@@ -272,7 +199,6 @@ class DenseSearch:
             vectors[place] = encoded.vectors
             tokens[place], truncated[place] = encoded.tokens, encoded.truncated
             self._progress.advance(high - low)
-        self._seconds["encode"] += time.perf_counter() - start
         return {"vectors": vectors, "tokens": tokens, "truncated": truncated}
 
     def _require_finite(self, vectors: npt.NDArray[np.float32], first: int) -> None:

@@ -6,6 +6,7 @@ GTR's own layout has a forward pass of its own (`t5`); this is for everything el
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,6 +33,7 @@ class SentenceModel:
     def __init__(self, folder: CheckpointFolder, *, dtype: str, device: str):
         self.device = torch.device(device)
         self._model = _load(folder, device)
+        self.weights_bytes = 4 * sum(p.numel() for p in self._model.parameters())
         similarity = self._model.similarity_fn_name
         if similarity not in ("cosine", "dot"):
             raise CheckpointError(
@@ -114,14 +116,20 @@ def _load(folder: CheckpointFolder, device: str) -> Any:
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """No progress bars of other libraries between our own lines."""
+    """No progress bars and hints of other libraries between our own lines."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     from transformers.utils import logging as transformers_logging
 
     was_shown = transformers_logging.is_progress_bar_enabled()
+    loggers = [logging.getLogger(name) for name in ("transformers", "sentence_transformers")]
+    levels = [logger.level for logger in loggers]
     transformers_logging.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if was_shown:
             transformers_logging.enable_progress_bar()

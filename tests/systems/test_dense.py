@@ -11,15 +11,17 @@ import pytest
 import torch
 from beir.retrieval.evaluation import EvaluateRetrieval
 from beir.retrieval.search.dense import DenseRetrievalExactSearch
+from doubles import die, write_beir
 from sentence_transformers import SentenceTransformer
 
 from evaluate import benchmark, load_dataset, load_system
+from evaluate.data.importing import import_beir
 from evaluate.data.store import Dataset
 from evaluate.demo import CHECKPOINT_DIR
-from evaluate.errors import CheckpointError, NumericalError
+from evaluate.errors import CheckpointError, NumericalError, StoreError, UsageError
 from evaluate.systems.base import SearchOptions
 from evaluate.systems.beir_model import BeirModel
-from evaluate.systems.encoder import padded_batches
+from evaluate.systems.encoder import packed_batches, padded_batches
 
 TEXTS = [
     "",
@@ -165,3 +167,57 @@ def test_batches_keep_the_budget() -> None:
     assert sorted(index for batch in batches for index in batch) == list(range(6))
     assert batches[0] == [1]
     assert all(len(b) == 1 or len(b) * max(tokens[b]) <= 100 for b in batches)
+
+
+def test_packed_batches_keep_the_budget() -> None:
+    tokens = np.array([5, 300, 7, 7, 90, 1, 0], dtype=np.int32)
+    batches = [batch.tolist() for batch in packed_batches(tokens, 100)]
+    assert sorted(index for batch in batches for index in batch) == list(range(7))
+    assert batches[:2] == [[1], [4, 2]]
+    assert all(len(b) == 1 or sum(tokens[b]) <= 100 for b in batches)
+    assert list(packed_batches(np.array([], dtype=np.int32), 100)) == []
+
+
+def many(tmp_path: Path) -> Dataset:
+    """Blocks enough for two devices."""
+    source = write_beir(
+        tmp_path / "source",
+        [
+            {"_id": f"d{n}", "title": "", "text": f"rain number {n * 7919 % 997}"}
+            for n in range(2500)
+        ],
+        {f"q{n}": f"number {n}" for n in range(5)},
+        [(f"q{n}", f"d{n}", 1) for n in range(5)],
+    )
+    dataset = import_beir(source, name="many", datasets_dir=tmp_path / "datasets")
+    assert isinstance(dataset, Dataset)
+    return dataset
+
+
+def test_two_devices_give_the_run_of_one(tmp_path: Path) -> None:
+    """Two processes on the CPU stand for two GPUs."""
+    dataset = many(tmp_path)
+    one = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
+    two = load_system(str(CHECKPOINT_DIR), device="cpu,cpu", offline=True)
+    expected = one.search(dataset, SearchOptions(work_dir=tmp_path / "one", block_documents=1024))
+    found = two.search(dataset, SearchOptions(work_dir=tmp_path / "two", block_documents=1024))
+    assert found.facts["device"] == "cpu,cpu"
+    assert (found.run.doc_rows == expected.run.doc_rows).all()
+    assert (found.run.scores == expected.run.scores).all()
+
+
+def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and not waited for; what was done is kept."""
+    dataset = many(tmp_path)
+    system = load_system(str(CHECKPOINT_DIR), device="cpu,cpu", offline=True)
+    monkeypatch.setattr("evaluate.systems.search.work_share", die)
+    options = SearchOptions(work_dir=tmp_path / "work", block_documents=1024)
+    with pytest.raises(StoreError, match="a working process died"):
+        system.search(dataset, options)
+    monkeypatch.undo()
+    assert system.search(dataset, options).run.scores.shape[0] == 5
+
+
+def test_a_device_that_is_not_there_is_named_at_once() -> None:
+    with pytest.raises(UsageError, match=r"there is no cuda:7 on this machine"):
+        load_system(str(CHECKPOINT_DIR), device="cpu,cuda:7", offline=True)

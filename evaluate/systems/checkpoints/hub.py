@@ -16,7 +16,7 @@ from evaluate.files import Digest, hash_file, read_json
 from evaluate.systems.checkpoints.layout import GTR_PARTS, RELEASED
 from evaluate.systems.checkpoints.weights import FolderArrays, configuration, weight_files
 
-_CONFIGURATION = (".json", ".txt", ".model")
+_CONFIGURATION = (".json", ".txt", ".model", ".metadata")
 _ELSEWHERE = ("onnx", "openvino")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin")
 _KNOWN_TYPES = ("sentence_transformers.",)

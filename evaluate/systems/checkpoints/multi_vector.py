@@ -1,0 +1,115 @@
+"""ColBERT checkpoints: which format a folder has, before anything of it is loaded.
+
+Three formats are read: Stanford's (an encoder with `linear.weight` in it, and `artifact.metadata`),
+PyLate's, and sentence-transformers' own MultiVectorEncoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluate.errors import CheckpointError, StoreError, UsageError
+from evaluate.files import Digest, hash_file, read_json
+from evaluate.systems.checkpoints.hub import fetch_checkpoint
+from evaluate.systems.checkpoints.weights import configuration, weight_files
+
+COLBERT = "colbert-ir/colbertv2.0"
+REVISIONS = {COLBERT: "c1e84128e85ef755c096a95bdb06b47793b13acf"}
+_HASHED = (".json", ".txt", ".model", ".metadata")
+_OWN_CODE = ("sentence_transformers.", "pylate.")
+
+
+@dataclass(frozen=True)
+class MultiVectorFolder:
+    """A ColBERT checkpoint on this machine; format: "stanford", "pylate" or "native"."""
+
+    path: Path
+    format: str
+    fingerprint: str
+    revision: str | None
+
+
+def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> MultiVectorFolder:
+    """Find (and, for a hub id, fetch) a ColBERT checkpoint, and look at its format.
+
+    Raises UsageError if there is no such thing, FetchError if the hub could not give it, and
+    CheckpointError if it is no ColBERT: a single-vector checkpoint would be given a projection of
+    random weights.
+    """
+    local = Path(name).expanduser()
+    if local.is_dir():
+        if revision is not None:
+            raise UsageError(
+                f"{name} is a folder, which has no revisions; leave --revision {revision} out"
+            )
+        return inspect_multi_vector(local)
+    if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise UsageError(f"there is no checkpoint folder {name}")
+    path = fetch_checkpoint(name, revision or REVISIONS.get(name), offline)
+    return inspect_multi_vector(path, from_hub=True)
+
+
+def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFolder:
+    """Look at a folder without loading weights."""
+    modules = _modules(path)
+    for module_type, place in modules:
+        if not module_type.startswith(_OWN_CODE):
+            raise CheckpointError(
+                f"{path}/modules.json wants code of its own ({module_type}), which is not run; "
+                "only the modules of sentence-transformers and PyLate are"
+            )
+        if not place.resolve().is_relative_to(path.resolve()):
+            raise CheckpointError(f"{path}/modules.json names a module outside of the folder")
+    encoder = modules[0][1] if modules else path
+    config = configuration(encoder / "config.json")
+    if config.get("auto_map"):
+        raise CheckpointError(
+            f"{encoder}/config.json wants code of its own (auto_map), which is not run"
+        )
+    own = path / "config_sentence_transformers.json"
+    kind = configuration(own).get("model_type") if own.is_file() else None
+    names = [module_type.rpartition(".")[2] for module_type, _ in modules]
+    if kind == "MultiVectorEncoder" or "MultiVectorMask" in names:
+        found = "native"
+    elif kind == "ColBERT" or any(t.startswith("pylate.") for t, _ in modules):
+        found = "pylate"
+    elif not modules and "HF_ColBERT" in (config.get("architectures") or []):
+        found = "stanford"
+    else:
+        what = " > ".join(names) if names else "an encoder alone"
+        raise CheckpointError(
+            f"{path} is no ColBERT checkpoint: it has {what}, one vector a text; run it without "
+            "'colbert:', as a dense encoder"
+        )
+    weight_files(encoder)
+    commit = path.name if from_hub else None
+    return MultiVectorFolder(path, found, _fingerprint(path, [p for _, p in modules]), commit)
+
+
+def _modules(path: Path) -> list[tuple[str, Path]]:
+    file = path / "modules.json"
+    if not file.is_file():
+        return []
+    try:
+        return [(str(entry["type"]), path / str(entry["path"])) for entry in read_json(file)]
+    except (TypeError, KeyError):
+        raise CheckpointError(f"{file} is not a list of modules with type and path") from None
+    except StoreError as error:
+        what = str(error).partition(";")[0]
+        raise CheckpointError(
+            f"the checkpoint cannot be used: {what}; get the checkpoint again"
+        ) from None
+
+
+def _fingerprint(path: Path, modules: list[Path]) -> str:
+    digest = Digest()
+    for place in sorted({path, *modules}):
+        if not place.is_dir():
+            continue
+        weights = any(file.suffix in (".safetensors", ".bin") for file in place.iterdir())
+        chosen = set(weight_files(place)) if weights else set()
+        for file in sorted(place.iterdir()):
+            if file in chosen or (file.suffix in _HASHED and file.is_file()):
+                digest.add(str(file.relative_to(path))).add(hash_file(file))
+    return digest.hex()

@@ -1,0 +1,186 @@
+"""ColBERT's score over all documents of a block, exactly: MaxSim (arXiv 2004.12832).
+
+The score of a document is the sum, over the query's token vectors, of the largest dot product with
+any of the document's token vectors. Products are single precision and the maximum is exact; the sum
+is taken in float64 and rounded once, so it does not depend on an order. Products are taken tile by
+tile: tiles of queries of a fixed size, documents in groups of one length, within units of the
+corpus. So no setting (blocks, threads) changes what is multiplied with what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent import futures
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from evaluate.systems.linear import Matrix
+
+_TILE_TOKENS = 1024
+"""Query tokens in a tile, about; a piece's products with a tile stay in the cache of a core."""
+_PIECE_TOKENS = 256
+"""Document tokens in a product, unless one document is longer."""
+_GPU_TILE_TOKENS, _GPU_PIECE_TOKENS = 32_768, 32_768
+
+
+@dataclass(frozen=True)
+class TokenVectors:
+    """Token vectors of texts, one text after the other: float32[tokens, dim], int64[texts]."""
+
+    vectors: npt.NDArray[np.float32]
+    lengths: npt.NDArray[np.int64]
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """int64[texts + 1]: where each text begins, and the end of the last."""
+        return np.concatenate(([0], np.cumsum(self.lengths)))
+
+    def rows(self, texts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """The rows of some texts' vectors, in the order given."""
+        starts, lengths = self.starts[texts], self.lengths[texts]
+        ends = np.cumsum(lengths)
+        return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+
+    def of(self, texts: npt.NDArray[np.integer]) -> TokenVectors:
+        """Some of the texts, in the order given."""
+        return TokenVectors(self.vectors[self.rows(texts)], self.lengths[texts])
+
+
+class MaxSim:
+    """A set of queries, ready to score documents on one device."""
+
+    def __init__(self, queries: TokenVectors, device: str = "cpu"):
+        torch.set_float32_matmul_precision("highest")
+        self._device = torch.device(device)
+        on_cpu = self._device.type == "cpu"
+        self._piece = _PIECE_TOKENS if on_cpu else _GPU_PIECE_TOKENS
+        self._queries = queries
+        self._tiles = [
+            _Tile(queries, first, stop, self._device)
+            for first, stop in _tiles(queries.lengths, _TILE_TOKENS if on_cpu else _GPU_TILE_TOKENS)
+        ]
+
+    @torch.inference_mode()
+    def scores(self, documents: TokenVectors) -> npt.NDArray[np.float32]:
+        """float32[queries, documents]; minus infinity for a document without any token vector.
+
+        A query without any has the score 0 for every other document.
+        """
+        count = len(documents.lengths)
+        found = np.full((len(self._queries.lengths), count), -np.inf, dtype=np.float32)
+        order = np.argsort(-documents.lengths, kind="stable")
+        order = order[documents.lengths[order] > 0]
+        if not len(order):
+            return found
+        vectors = torch.from_numpy(documents.vectors[documents.rows(order)]).to(self._device)
+        pieces = list(_pieces(documents.lengths[order], self._piece))
+
+        def work(tile: _Tile) -> None:
+            if self._device.type == "cpu":
+                torch.set_num_threads(1)  # of this thread: each works on tiles of its own
+            part = np.empty((tile.stop - tile.first, len(order)), dtype=np.float32)
+            tile.score(vectors, pieces, part)
+            found[tile.first : tile.stop, order] = part
+
+        if self._device.type != "cpu":
+            for tile in self._tiles:
+                work(tile)
+            return found
+        threads = torch.get_num_threads()
+        try:
+            with futures.ThreadPoolExecutor(threads) as pool:
+                for done in [pool.submit(work, tile) for tile in self._tiles]:
+                    done.result()
+        finally:
+            torch.set_num_threads(threads)
+        return found
+
+    @torch.inference_mode()
+    def pair_scores(
+        self, queries: npt.NDArray[np.integer], document: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """float32[len(queries)]: of one document, with one token vector or more, for some of the
+        queries."""
+        chosen = self._queries.of(queries)
+        vectors = torch.from_numpy(document).to(self._device)
+        best = (torch.from_numpy(chosen.vectors).to(self._device) @ vectors.T).amax(dim=1)
+        return _sums(best.unsqueeze(0).cpu().numpy(), chosen.lengths)[:, 0]
+
+
+class _Tile:
+    """Queries first..stop-1, their token vectors packed for the product."""
+
+    def __init__(self, queries: TokenVectors, first: int, stop: int, device: torch.device):
+        self.first, self.stop = first, stop
+        starts = queries.starts
+        self._lengths = queries.lengths[first:stop]
+        rows = np.ascontiguousarray(queries.vectors[starts[first] : starts[stop]])
+        self._tokens = Matrix(torch.from_numpy(rows).to(device)) if len(rows) else None
+
+    def score(
+        self,
+        documents: torch.Tensor,
+        pieces: list[tuple[int, int, list[tuple[int, int]]]],
+        out: npt.NDArray[np.float32],
+    ) -> None:
+        """Write the tile's scores; pieces are what `_pieces` gives."""
+        if self._tokens is None:
+            out[:] = 0
+            return
+        best = torch.empty((out.shape[1], self._tokens.shape[0]), device=documents.device)
+        row = 0
+        for start, stop, groups in pieces:
+            products = self._tokens(documents[start:stop])
+            at = 0
+            for count, length in groups:
+                part = products[at : at + count * length].view(count, length, -1)
+                torch.amax(part, dim=1, out=best[row : row + count])
+                at += count * length
+                row += count
+        out[:] = _sums(best.cpu().numpy(), self._lengths)
+
+
+def _sums(best: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """float32[queries, documents] from float32[documents, query tokens]: sums over each query's
+    tokens, in float64, in which sums of so few single-precision numbers are as good as exact."""
+    sums = np.zeros((len(lengths), len(best)), dtype=np.float32)
+    there = np.flatnonzero(lengths)
+    if len(there):
+        starts = (np.cumsum(lengths) - lengths)[there]
+        sums[there] = np.add.reduceat(best, starts, axis=1, dtype=np.float64).T
+    return sums
+
+
+def _tiles(lengths: npt.NDArray[np.int64], budget: int) -> Iterator[tuple[int, int]]:
+    """(first, stop) of queries whose tokens together stay within the budget, or are one query."""
+    first = tokens = 0
+    for query, length in enumerate(lengths.tolist()):
+        if query > first and tokens + length > budget:
+            yield first, query
+            first, tokens = query, 0
+        tokens += length
+    if len(lengths):
+        yield first, len(lengths)
+
+
+def _pieces(
+    lengths: npt.NDArray[np.int64], budget: int
+) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+    """(first token, last token + 1, [(documents, tokens of each), ...]) of documents sorted by
+    length, whose tokens stay within the budget, or are one document."""
+    start = stop = 0
+    groups: list[tuple[int, int]] = []
+    for length in lengths.tolist():
+        if groups and stop + length - start > budget:
+            yield start, stop, groups
+            start, groups = stop, []
+        if groups and groups[-1][1] == length:
+            groups[-1] = (groups[-1][0] + 1, length)
+        else:
+            groups.append((1, length))
+        stop += length
+    if groups:
+        yield start, stop, groups

@@ -1,0 +1,108 @@
+"""Plans: counted where the dataset is here, estimated where it is not, and nothing fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import write_beir
+
+from evaluate import cli, load_dataset
+from evaluate.demo import CHECKPOINT_DIR
+from evaluate.errors import UsageError
+from evaluate.planning import plan_run
+from evaluate.systems.base import Settings
+from evaluate.systems.checkpoints.layout import RELEASED
+from evaluate.systems.costs import block_bytes, lengths_of
+from evaluate.systems.loading import open_encoder
+
+CPU = Settings(device="cpu", offline=True)
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GTR_BEIR_DATASETS", str(tmp_path / "datasets"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "datasets"
+
+
+def test_tokens_are_those_of_a_run(folders: Path) -> None:
+    """On the demonstration the sample is nearly the whole corpus; its own count is the truth."""
+    dataset = load_dataset("demo", datasets_dir=folders)
+    plan = plan_run(str(CHECKPOINT_DIR), ["demo"], CPU, datasets_dir=folders)
+    (entry,) = plan.datasets
+    encoder = open_encoder(str(CHECKPOINT_DIR), CPU).encoder
+    documents = encoder.encode(
+        dataset.texts(0, dataset.n_documents), kind="document", max_tokens=512
+    )
+    queries = encoder.encode(dataset.query_texts, kind="query", max_tokens=64)
+    total = int(documents.tokens.sum() + queries.tokens.sum())
+    assert entry.counted
+    assert entry.documents == dataset.n_documents
+    assert entry.tokens == pytest.approx(total, rel=0.1)
+    assert entry.encode_seconds > 0
+    assert entry.operations == pytest.approx(
+        plan.encoder.shape.operations([*documents.tokens.tolist(), *queries.tokens.tolist()]),
+        rel=0.1,
+    )
+
+
+def test_operations_are_those_of_the_matrices() -> None:
+    """2 for each weight of a matrix and token, and the attention's two products."""
+    shape = RELEASED["gtr-base"].shape
+    matrices = shape.parameters - shape.vocabulary * shape.width - shape.dimension * shape.width
+    matrices -= shape.buckets * shape.heads + (2 * shape.layers + 1) * shape.width
+    attention = shape.layers * 2 * (2 * 10 * 10 * shape.inner)
+    assert shape.operations([10]) == 2 * 10 * matrices + attention
+
+
+def test_a_released_checkpoint_that_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
+    """gtr-base is planned from its sizes alone, on datasets that only the registry knows."""
+    arguments = ["plan", "gtr-base", "-d", "scifact", "-d", "cqadupstack", "--device", "cpu"]
+    assert cli.main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "scifact *" in told
+    assert "cqadupstack/android *" in told
+    assert "GFLOP/s in fp32 on cpu, measured now with 2 layers of this shape" in told
+    assert "* tokens estimated" in told
+
+
+def test_another_encoder_is_measured_whole(minilm: str, folders: Path) -> None:
+    plan = plan_run(minilm, ["demo"], CPU, datasets_dir=folders)
+    assert plan.encoder.shape is None
+    assert plan.encoder.tokens_a_second > 0
+    assert plan.encoder.weights_bytes > 80e6
+    assert plan.datasets[0].operations is None
+    assert plan.datasets[0].encode_seconds > 0
+
+
+def test_a_dataset_of_ones_own(tmp_path: Path, folders: Path) -> None:
+    source = write_beir(
+        tmp_path / "mine",
+        [{"_id": f"d{n}", "title": "", "text": "some words " * n} for n in range(40)],
+        {"q": "words"},
+        [("q", "d1", 1)],
+    )
+    command = ["datasets", "import", str(source), "--name", "mine", "-q"]
+    assert cli.main([*command, "--datasets-dir", str(folders)]) == 0
+    plan = plan_run(str(CHECKPOINT_DIR), ["mine"], CPU, datasets_dir=folders)
+    assert (plan.datasets[0].documents, plan.datasets[0].queries) == (40, 1)
+
+
+def test_what_cannot_be_planned(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="plan is for encoders; bm25-flat"):
+        plan_run("bm25-flat", ["scifact"], CPU)
+    with pytest.raises(UsageError, match=r"`gtr-beir models fetch some/model` brings it"):
+        plan_run("some/model", ["scifact"], CPU)
+    with pytest.raises(UsageError, match="scifakt"):
+        plan_run("gtr-base", ["scifakt"], CPU)
+    assert cli.main(["plan", "gtr-base"]) == 2
+    assert cli.main(["plan", "gtr-base", "-d", "demo", "--dtype", "fp16"]) == 2
+
+
+def test_estimates() -> None:
+    assert lengths_of(np.array([0, 42, 10_000]), 512).tolist() == [1, 11, 512]
+    memory, disk = block_bytes(1_000_000, 768, 1000, 1000, 65_536)
+    assert disk == 1_000_000 * 768 * 4 + 16 * 12 * 1000 * 1000
+    assert memory == 65_536 * 768 * 4 + 2 * 12 * 1000 * 1000
