@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## the whole way on the embedded dataset and checkpoint, about a minute
+demo: $(READY) ## the whole way on the embedded dataset and checkpoints, about a minute
 	@$(BIN)/python -m evaluate.demo.tour
 
 test: $(READY) ## the tests
@@ -48,7 +48,7 @@ bm25: $(READY) ## DATASET=scifact: the BM25 baselines on one dataset
 	$(GTR) run bm25-flat -d "$(DATASET)" $(FLAGS)
 	$(GTR) run bm25-multifield -d "$(DATASET)" $(FLAGS)
 
-colbert: $(READY) ## DATASET=scifact: the ColBERT baseline (not in this version yet: it says so)
+colbert: $(READY) ## DATASET=scifact: the ColBERT baseline on one dataset
 	@test -n "$(DATASET)" || { echo "make colbert DATASET=scifact"; exit 2; }
 	$(GTR) run colbert -d "$(DATASET)" $(FLAGS)
 

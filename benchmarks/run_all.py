@@ -24,6 +24,9 @@ LEVELS: dict[str, list[tuple[str, str, list[str]]]] = {
         ("Memory", "memory.py", ["--documents", "50000", "--slice", "20000", "--queries", "100"]),
         ("Kill and restart", "kill.py", ["--documents", "1100", "--kills", "4"]),
         ("BM25", "bm25.py", ["--documents", "20000"]),
+        ("Encoding", "encode.py", ["--texts", "16", "--rounds", "1", "--layers", "2"]),
+        ("Latency", "latency.py", ["--sizes", "base", "--repeat", "5"]),
+        ("ColBERT", "colbert.py", ["--documents", "300", "--sizes", "2000"]),
         ("Scale", "scale.py", ["--profile", "fever", "--documents", "100000", "--bm25"]),
     ],
     "full": [
@@ -32,11 +35,18 @@ LEVELS: dict[str, list[tuple[str, str, list[str]]]] = {
         ("Memory", "memory.py", []),
         ("Kill and restart", "kill.py", []),
         ("BM25", "bm25.py", []),
+        ("Encoding", "encode.py", ["--texts", "64"]),
+        ("Latency", "latency.py", []),
+        ("Precision", "precision.py", []),
+        ("ColBERT", "colbert.py", []),
         ("FEVER's size", "scale.py", ["--profile", "fever", "--bm25"]),
         ("BioASQ's size", "scale.py", ["--profile", "bioasq"]),
     ],
 }
-NEED_SCIFACT = ("end_to_end.py", "kill.py", "bm25.py")
+NEED_SCIFACT = (
+    *("end_to_end.py", "kill.py", "bm25.py"),
+    *("encode.py", "precision.py", "colbert.py"),
+)
 
 
 def main() -> int:

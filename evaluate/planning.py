@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from evaluate.blocks import DEFAULT_BLOCK
 from evaluate.data.catalogue import load_dataset
+from evaluate.data.columns import UNIT
 from evaluate.data.registry import DatasetSpec, registered
 from evaluate.data.store import Dataset, DatasetGroup, datasets_folder, is_here
 from evaluate.errors import UsageError
@@ -22,6 +23,7 @@ from evaluate.systems.costs import (
     block_bytes,
     encoder_cost,
     lengths_of,
+    maxsim_rate,
     search_rate,
 )
 
@@ -54,10 +56,11 @@ class Extent:
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """The plan of one dataset; operations is None where the arithmetic is not known.
+    """The plan of one dataset.
 
-    tokens of documents and queries after the cut; seconds: of encoding and of search; disk in
-    bytes; counted: whether tokens come from the dataset's own texts.
+    tokens: of documents and queries after the cut; operations: of encoding (None where the
+    arithmetic is not known), for ColBERT those of its scoring; seconds: of encoding and of search;
+    disk: in bytes; counted: whether tokens come from the dataset's own texts.
     """
 
     name: str
@@ -114,44 +117,88 @@ def plan_run(
         mean = int(np.mean([extent.characters.mean() for extent in extents]))
         sample = ["word " * max(mean // 5, 1)] * SAMPLE
     cost = encoder_cost(system, settings, sample)
-    rate = search_rate(cost.dimension, depth, cost.device)
-    plans = []
-    memory = 0
-    for extent in extents:
-        own = settings.protocol == "hub"
-        limits = [
-            cost.own_length if own else limit
-            for limit in (extent.document_limit, extent.query_limit)
-        ]
-        documents = _lengths(cost, extent.texts, extent.characters, limits[0])
-        characters = np.array([_QUERY_CHARACTERS])
-        queries = _lengths(cost, extent.query_texts, characters, limits[1])
-        scale = (extent.documents / len(documents), extent.queries / len(queries))
-        operations = cost.operations(documents), cost.operations(queries)
-        held, disk = block_bytes(
-            extent.documents, cost.dimension, extent.queries, depth, block_documents
-        )
-        memory = max(memory, held)
-        if not keep_embeddings:
-            disk -= 4 * cost.dimension * extent.documents
-        plans.append(
-            DatasetPlan(
-                name=extent.name,
-                documents=extent.documents,
-                queries=extent.queries,
-                tokens=scale[0] * documents.sum() + scale[1] * queries.sum(),
-                operations=None
-                if operations[0] is None or operations[1] is None
-                else scale[0] * operations[0] + scale[1] * operations[1],
-                encode_seconds=scale[0] * cost.seconds(documents)
-                + scale[1] * cost.seconds(queries),
-                search_seconds=extent.documents * extent.queries / rate,
-                disk=disk,
-                counted=extent.here and cost.tokenizer is not None,
-            )
-        )
+    if cost.query_vectors is not None:
+        rate = maxsim_rate(cost.dimension, cost.device)
+        found = [_late(cost, extent, rate, depth, block_documents) for extent in extents]
+    else:
+        rate = search_rate(cost.dimension, depth, cost.device)
+        hub, kept = settings.protocol == "hub", keep_embeddings
+        found = [_dense(cost, e, rate, depth, block_documents, hub, kept) for e in extents]
+    memory = max(held for _, held in found) + cost.weights_bytes + LIBRARIES_BYTES
     devices = len(settings.device.split(",")) if settings.device else 1
-    return WholePlan(cost, plans, memory + cost.weights_bytes + LIBRARIES_BYTES, devices)
+    return WholePlan(cost, [plan for plan, _ in found], memory, devices)
+
+
+def _dense(
+    cost: EncoderCost,
+    extent: Extent,
+    pairs_a_second: float,
+    depth: int,
+    block: int,
+    hub: bool,
+    kept: bool,
+) -> tuple[DatasetPlan, int]:
+    """One vector a text: the plan, and the memory of the search in bytes."""
+    limits = [extent.document_limit, extent.query_limit]
+    if hub:
+        limits = [cost.own_length] * 2
+    texts = _texts(cost, extent, *limits)
+    operations = [cost.operations(lengths) for lengths, _ in texts]
+    memory, disk = block_bytes(extent.documents, cost.dimension, extent.queries, depth, block)
+    plan = DatasetPlan(
+        name=extent.name,
+        documents=extent.documents,
+        queries=extent.queries,
+        tokens=sum(scale * float(lengths.sum()) for lengths, scale in texts),
+        operations=None
+        if cost.shape is None
+        else sum((n or 0.0) * scale for n, (_, scale) in zip(operations, texts, strict=True)),
+        encode_seconds=sum(scale * cost.seconds(lengths) for lengths, scale in texts),
+        search_seconds=float(extent.documents) * extent.queries / pairs_a_second,
+        disk=disk if kept else disk - 4 * cost.dimension * extent.documents,
+        counted=extent.here and cost.tokenizer is not None,
+    )
+    return plan, memory
+
+
+def _late(
+    cost: EncoderCost, extent: Extent, operations_a_second: float, depth: int, block: int
+) -> tuple[DatasetPlan, int]:
+    """A vector a token, none of which is kept: the plan, and the memory of the search in bytes."""
+    width = cost.query_vectors or 0
+    texts = _texts(cost, extent, cost.own_length, width)
+    (documents, scale), _ = texts
+    asked = extent.queries * width
+    work = 2.0 * cost.dimension * asked * scale * float(documents.sum())
+    vectors = 4 * cost.dimension * (asked + UNIT * int(documents.max()))
+    scores = 4 * UNIT * extent.queries + 3 * 12 * extent.queries * depth
+    _, disk = block_bytes(extent.documents, 0, extent.queries, depth, block)
+    plan = DatasetPlan(
+        name=extent.name,
+        documents=extent.documents,
+        queries=extent.queries,
+        tokens=scale * float(documents.sum()) + asked,
+        operations=work,
+        encode_seconds=sum(s * cost.seconds(lengths) for lengths, s in texts),
+        search_seconds=work / operations_a_second,
+        disk=disk,
+        counted=extent.here and cost.tokenizer is not None,
+    )
+    return plan, vectors + scores
+
+
+def _texts(
+    cost: EncoderCost, extent: Extent, document_limit: int, query_limit: int
+) -> list[tuple[Lengths, float]]:
+    """Of documents and of queries: tokens of each text of the sample, and how many texts of the
+    dataset each stands for."""
+    documents = _lengths(cost, extent.texts, extent.characters, document_limit)
+    asked = np.array([_QUERY_CHARACTERS])
+    queries = _lengths(cost, extent.query_texts, asked, query_limit)
+    return [
+        (documents, extent.documents / len(documents)),
+        (queries, extent.queries / len(queries)),
+    ]
 
 
 def _lengths(

@@ -128,6 +128,7 @@ class TokenEncoder:
         self.device = resolve_device(settings.device)
         self.dtype = settings.dtype or "fp32"
         self._model = _load(folder, self.device, self.dtype)
+        self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
         transformer = self._model[0]
         _choose(self._model, settings, folder)
         tokenizer = self._model.tokenizer
@@ -146,6 +147,7 @@ class TokenEncoder:
             },
             "similarity": self._model.similarity_fn_name,
         }
+        self.tokenizer = tokenizer.backend_tokenizer
         self.dimension = int(self.encode(["a"], kind="query")[0].vectors.shape[1])
 
     @property

@@ -21,8 +21,10 @@ from evaluate.systems.checkpoints.hub import CheckpointFolder, is_in_cache, open
 from evaluate.systems.checkpoints.layout import RELEASED, GtrShape
 from evaluate.systems.checkpoints.tokenizer import bare_face, text_face
 from evaluate.systems.checkpoints.untrained import UntrainedArrays
+from evaluate.systems.colbert import PREFIX, ColbertSystem
 from evaluate.systems.encoder import packed_batches, resolve_device
 from evaluate.systems.loading import open_encoder
+from evaluate.systems.maxsim import MaxSim, TokenVectors
 from evaluate.systems.t5 import T5Model
 from evaluate.topk import dense_top_k
 
@@ -43,7 +45,8 @@ class EncoderCost:
     """How an encoder's work on texts of given lengths is worked out.
 
     `operations_a_second` (GTR, whose arithmetic is known) or `tokens_a_second` (any other) was
-    measured on this machine; weights_bytes: what the weights take in memory; how: in words.
+    measured on this machine; weights_bytes: what the weights take in memory; how: in words;
+    query_vectors: token vectors of a query, where a text has many (ColBERT), else None.
     """
 
     name: str
@@ -57,6 +60,7 @@ class EncoderCost:
     tokens_a_second: float
     tokenizer: Any
     how: str
+    query_vectors: int | None = None
 
     def lengths(self, texts: list[str], limit: int) -> Lengths:
         """Tokens of each text, counted if the tokenizer is here, else from its characters."""
@@ -84,6 +88,8 @@ def lengths_of(characters: npt.NDArray[Any], limit: int) -> Lengths:
 
 def encoder_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCost:
     """Measure the encoder that `name` stands for on texts like `sample`; nothing is fetched."""
+    if name == "colbert" or name.startswith(PREFIX):
+        return _colbert_cost(name, settings, sample)
     device = resolve_device((settings.device or "").split(",")[0] or None)
     dtype = settings.dtype or "fp32"
     folder: CheckpointFolder | None = None
@@ -183,6 +189,50 @@ def _measured_whole(
         tokenizer=tokenizer,
         how=f"measured now on {len(texts)} texts",
     )
+
+
+def _colbert_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCost:
+    """The real ColBERT, on the sample."""
+    first = (settings.device or "").split(",")[0] or None
+    system = ColbertSystem(name, replace(settings, device=first, offline=True))
+    encoder = system.encoder
+    texts = sample[:_TEXTS_TRIED]
+    encoder.encode(texts[:4], kind="document")
+    start = time.perf_counter()
+    found, _ = encoder.encode(texts, kind="document")
+    seconds = time.perf_counter() - start
+    return EncoderCost(
+        name=name,
+        device=encoder.device,
+        dtype=encoder.dtype,
+        dimension=encoder.dimension,
+        own_length=int(encoder.knobs["document_length"]),
+        weights_bytes=encoder.weights_bytes,
+        shape=None,
+        operations_a_second=0.0,
+        tokens_a_second=max(int(found.lengths.sum()), 1) / seconds,
+        tokenizer=encoder.tokenizer,
+        how=f"measured now on {len(texts)} texts",
+        query_vectors=int(encoder.knobs["query_length"]),
+    )
+
+
+def maxsim_rate(dimension: int, device: str) -> float:
+    """Operations a second of ColBERT's exact scoring, measured on random vectors."""
+    draw = np.random.default_rng(0)
+
+    def made(texts: int, tokens: int) -> TokenVectors:
+        vectors = draw.standard_normal((texts * tokens, dimension), dtype=np.float32)
+        return TokenVectors(vectors, np.full(texts, tokens, dtype=np.int64))
+
+    queries, documents = made(64, 32), made(256, 150)
+    scorer = MaxSim(queries, device)
+    taken = []
+    for _ in range(2):
+        start = time.perf_counter()
+        scorer.scores(documents)
+        taken.append(time.perf_counter() - start)
+    return 2 * dimension * len(queries.vectors) * len(documents.vectors) / min(taken)
 
 
 def _weights_bytes(shape: GtrShape, dtype: str) -> int:

@@ -3,8 +3,8 @@
 The score of a document is the sum, over the query's token vectors, of the largest dot product with
 any of the document's token vectors. Products are single precision and the maximum is exact; the sum
 is taken in float64 and rounded once, so it does not depend on an order. Products are taken tile by
-tile: tiles of queries of a fixed size, documents in groups of one length, within units of the
-corpus. So no setting (blocks, threads) changes what is multiplied with what.
+tile: tiles of queries and pieces of documents of a fixed size, within units of the corpus. So no
+setting (blocks, threads) changes what is multiplied with what.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import torch
 
 from evaluate.systems.linear import Matrix
 
-_TILE_TOKENS = 1024
-"""Query tokens in a tile, about; a piece's products with a tile stay in the cache of a core."""
-_PIECE_TOKENS = 256
-"""Document tokens in a product, unless one document is longer."""
-_GPU_TILE_TOKENS, _GPU_PIECE_TOKENS = 32_768, 32_768
+_TILE_TOKENS, _PIECE_TOKENS = 512, 1024
+"""Query tokens in a tile and document tokens in a piece, about: their products, two megabytes, stay
+in the cache of a core until the largest are taken."""
+_GPU_TILE_TOKENS, _GPU_PIECE_TOKENS = 8192, 16_384
+_ROWS = 128
+"""Rows of a product are rounded up to a multiple, so that there are few shapes to prepare for."""
+_PIECES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -73,26 +75,29 @@ class MaxSim:
         found = np.full((len(self._queries.lengths), count), -np.inf, dtype=np.float32)
         order = np.argsort(-documents.lengths, kind="stable")
         order = order[documents.lengths[order] > 0]
-        if not len(order):
-            return found
-        vectors = torch.from_numpy(documents.vectors[documents.rows(order)]).to(self._device)
-        pieces = list(_pieces(documents.lengths[order], self._piece))
+        vectors = torch.from_numpy(documents.vectors)
+        starts = documents.starts
+        pieces = list(_pieces(order, documents.lengths, self._piece))
 
-        def work(tile: _Tile) -> None:
+        def work(first: int) -> None:
             if self._device.type == "cpu":
-                torch.set_num_threads(1)  # of this thread: each works on tiles of its own
-            part = np.empty((tile.stop - tile.first, len(order)), dtype=np.float32)
-            tile.score(vectors, pieces, part)
-            found[tile.first : tile.stop, order] = part
+                torch.set_num_threads(1)  # of this thread: each works on pieces of its own
+            for piece in pieces[first : first + _PIECES_AT_ONCE]:
+                rows = vectors.index_select(0, _rows(piece, documents.lengths, starts))
+                rows = rows.to(self._device)
+                groups = _groups(documents.lengths[piece])
+                for tile in self._tiles:
+                    found[tile.first : tile.stop, piece] = tile.score(rows, groups, len(piece))
 
         if self._device.type != "cpu":
-            for tile in self._tiles:
-                work(tile)
+            for first in range(0, len(pieces), _PIECES_AT_ONCE):
+                work(first)
             return found
         threads = torch.get_num_threads()
         try:
             with futures.ThreadPoolExecutor(threads) as pool:
-                for done in [pool.submit(work, tile) for tile in self._tiles]:
+                waiting = range(0, len(pieces), _PIECES_AT_ONCE)
+                for done in [pool.submit(work, first) for first in waiting]:
                     done.result()
         finally:
             torch.set_num_threads(threads)
@@ -121,26 +126,21 @@ class _Tile:
         self._tokens = Matrix(torch.from_numpy(rows).to(device)) if len(rows) else None
 
     def score(
-        self,
-        documents: torch.Tensor,
-        pieces: list[tuple[int, int, list[tuple[int, int]]]],
-        out: npt.NDArray[np.float32],
-    ) -> None:
-        """Write the tile's scores; pieces are what `_pieces` gives."""
+        self, documents: torch.Tensor, groups: list[tuple[int, int]], count: int
+    ) -> npt.NDArray[np.float32]:
+        """float32[queries, count] of documents whose token vectors begin `documents`, in groups of
+        (documents, tokens of each)."""
         if self._tokens is None:
-            out[:] = 0
-            return
-        best = torch.empty((out.shape[1], self._tokens.shape[0]), device=documents.device)
-        row = 0
-        for start, stop, groups in pieces:
-            products = self._tokens(documents[start:stop])
-            at = 0
-            for count, length in groups:
-                part = products[at : at + count * length].view(count, length, -1)
-                torch.amax(part, dim=1, out=best[row : row + count])
-                at += count * length
-                row += count
-        out[:] = _sums(best.cpu().numpy(), self._lengths)
+            return np.zeros((self.stop - self.first, count), dtype=np.float32)
+        best = torch.empty((count, self._tokens.shape[0]), device=documents.device)
+        products = self._tokens(documents)
+        row = at = 0
+        for texts, length in groups:
+            part = products[at : at + texts * length].view(texts, length, -1)
+            torch.amax(part, dim=1, out=best[row : row + texts])
+            at += texts * length
+            row += texts
+        return _sums(best.cpu().numpy(), self._lengths)
 
 
 def _sums(best: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -167,20 +167,31 @@ def _tiles(lengths: npt.NDArray[np.int64], budget: int) -> Iterator[tuple[int, i
 
 
 def _pieces(
-    lengths: npt.NDArray[np.int64], budget: int
-) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-    """(first token, last token + 1, [(documents, tokens of each), ...]) of documents sorted by
-    length, whose tokens stay within the budget, or are one document."""
-    start = stop = 0
+    order: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], budget: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Documents in the given order, in parts whose tokens together stay within the budget, or that
+    are one document."""
+    for first, stop in _tiles(lengths[order], budget):
+        yield order[first:stop]
+
+
+def _rows(
+    piece: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]
+) -> torch.Tensor:
+    """Where the token vectors of a piece's documents are, filled up to a round number of rows."""
+    held = lengths[piece]
+    ends = np.cumsum(held)
+    rows = np.zeros(-(-int(ends[-1]) // _ROWS) * _ROWS, dtype=np.int64)
+    rows[: ends[-1]] = np.repeat(starts[piece] - ends + held, held) + np.arange(ends[-1])
+    return torch.from_numpy(rows)
+
+
+def _groups(lengths: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """(documents, tokens of each) of lengths that are in order."""
     groups: list[tuple[int, int]] = []
     for length in lengths.tolist():
-        if groups and stop + length - start > budget:
-            yield start, stop, groups
-            start, groups = stop, []
         if groups and groups[-1][1] == length:
             groups[-1] = (groups[-1][0] + 1, length)
         else:
             groups.append((1, length))
-        stop += length
-    if groups:
-        yield start, stop, groups
+    return groups
