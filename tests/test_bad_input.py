@@ -885,6 +885,7 @@ def checkpoint(tmp_path: Path) -> Path:
     )
     (folder / "3_Normalize").mkdir()
     (folder / "model.safetensors").write_bytes(b"cut off")
+    (folder / "2_Dense" / "model.safetensors").write_bytes(b"cut off")
     (folder / "tokenizer.json").write_text("{}")
     return folder
 

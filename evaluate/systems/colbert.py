@@ -178,7 +178,7 @@ class TokenEncoder:
 
     def _cut(self, texts: list[str], kind: Kind) -> int:
         """How many of the texts the checkpoint's length cuts."""
-        limit = int(self.knobs[f"{kind}_length"]) if hasattr(self, "knobs") else 512
+        limit = int(self.knobs[f"{kind}_length"])
         tokenizer = self._model.tokenizer.backend_tokenizer
         prompt = self._model.prompts.get(kind) or ""
         tokenizer.no_padding()

@@ -110,6 +110,8 @@ class T5Model:
         The order of the texts makes no difference; equal lengths side by side are faster.
         """
         lengths = [len(sequence) for sequence in sequences]
+        if not any(lengths):
+            return torch.zeros((len(lengths), self.dimension), device=self.device)
         filled = self._filled(sum(lengths))
         ids = torch.zeros(filled, dtype=torch.long)
         ids[: sum(lengths)] = torch.tensor([i for s in sequences for i in s], dtype=torch.long)

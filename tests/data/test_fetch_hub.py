@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import http.server
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_server import COMMIT, hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CORPUS = "".join(
     json.dumps({"_id": f"d{n}", "title": "", "text": f"x{n}"}) + "\n" for n in range(3)
 )
@@ -38,70 +34,6 @@ except fetch.FetchError as error:
     sys.exit(str(error))
 print(dataset.n_documents, dataset.texts(0, 3))
 """
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the hub as its client asks for: repository info, and files by commit."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, *, body: bool) -> None:
-        self.server.asked.append(self.path)
-        for repository, files in self.server.repositories.items():
-            if self.path.startswith(f"/api/datasets/{repository}/revision/"):
-                siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
-                info = {"id": repository, "sha": COMMIT, "siblings": siblings}
-                self.send(json.dumps(info).encode(), {"Content-Type": "application/json"}, body)
-                return
-            if self.path.startswith(f"/api/datasets/{repository}/tree/"):
-                tree = [
-                    {
-                        "type": "file",
-                        "path": name,
-                        "size": len(data),
-                        "oid": hashlib.sha1(data.encode()).hexdigest(),
-                    }
-                    for name, data in files.items()
-                ]
-                self.send(json.dumps(tree).encode(), {"Content-Type": "application/json"}, body)
-                return
-            if self.path.startswith(f"/datasets/{repository}/resolve/"):
-                name = self.path.split("/resolve/", 1)[1].partition("/")[2]
-                data = files[name].encode()
-                etag = f'"{hashlib.sha1(data).hexdigest()}"'
-                self.send(data, {"ETag": etag, "X-Repo-Commit": COMMIT}, body)
-                return
-        self.send(b'{"error": "not found"}', {"X-Error-Code": "RepoNotFound"}, body, 404)
-
-    def send(self, data: bytes, headers: dict[str, str], body: bool, status: int = 200) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(data))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def hub(repositories: dict[str, dict[str, str]]) -> Iterator[http.server.ThreadingHTTPServer]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.repositories, server.asked = repositories, []
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def fetch(

@@ -132,7 +132,10 @@ def test_released_sizes_have_the_parameters_of_the_hub() -> None:
 
 def test_no_tokens_at_all_is_the_zero_vector() -> None:
     """As in sentence-transformers, for tokenizers that do not end a text."""
-    found = T5Model(UntrainedArrays(SMALL), dtype="fp32", device="cpu").forward([[], [5, 1], []])
+    model = T5Model(UntrainedArrays(SMALL), dtype="fp32", device="cpu")
+    assert (model.forward([[]]) == 0).all()
+    assert model.forward([]).shape == (0, 48)
+    found = model.forward([[], [5, 1], []])
     assert (found[0] == 0).all()
     assert (found[2] == 0).all()
     assert found[1].norm() == pytest.approx(1.0)

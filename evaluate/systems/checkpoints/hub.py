@@ -84,13 +84,26 @@ def _as_path(name: str) -> Path:
         return Path(name)
 
 
-def _whole_in_cache(name: str, revision: str) -> CheckpointFolder | None:
+def _cached(name: str, revision: str | None) -> Path:
+    """A snapshot in the cache, whole or not; the hub's LocalEntryNotFoundError if there is none."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        # Ours lack a README, say: whether what is needed is there is found by looking at it.
+        known = getattr(error, "snapshot_path", None)
+        if known is None:
+            raise
+        return Path(known)
+
+
+def _whole_in_cache(name: str, revision: str) -> CheckpointFolder | None:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        path = Path(snapshot_download(name, revision=revision, local_files_only=True))
-        return inspect_folder(path, from_hub=True)
+        return inspect_folder(_cached(name, revision), from_hub=True)
     except (LocalEntryNotFoundError, HFValidationError, CheckpointError):
         return None
 
@@ -131,13 +144,13 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
 
     try:
         if offline:
-            return Path(snapshot_download(name, revision=revision, local_files_only=True))
+            return _cached(name, revision)
         try:
             entry = HfApi().model_info(name, revision=revision)
         except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
             raise
         except Exception:  # nobody there, or the hub is ill, in the client's own words
-            return Path(snapshot_download(name, revision=revision, local_files_only=True))
+            return _cached(name, revision)
         wanted = wanted_files(file.rfilename for file in entry.siblings or [])
         return Path(snapshot_download(name, revision=entry.sha, allow_patterns=wanted))
     except HFValidationError:
@@ -212,7 +225,9 @@ def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
     is_t5 = str(config.get("model_type")) in ("t5", "mt5")
     if is_t5:
         _require_gtr(path, names, folders)
-    weight_files(folders[0])
+    for module, folder in zip(names, folders, strict=True):
+        if module in ("Transformer", "Dense"):
+            weight_files(folder)
     if is_t5 and not any((folders[0] / name).is_file() for name in _TOKENIZERS):
         raise CheckpointError(
             f"{folders[0]} has no tokenizer ({' or '.join(_TOKENIZERS)}); get the checkpoint again"
