@@ -44,6 +44,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", choices=["base", "large"], default="base")
     parser.add_argument("--layers", type=int, help="fewer layers, to try things out")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="where ours in bf16 spends its time, and nothing else",
+    )
     options = parser.parse_args()
     require_folder(options.source)
     shape = RELEASED[f"gtr-{options.size}"].shape
@@ -61,6 +66,9 @@ def main() -> int:
         write_folder(
             UntrainedArrays(shape), open_tokenizer(CHECKPOINT_DIR), folder, own_length=MAX_TOKENS
         )
+        if options.profile:
+            _profile(folder, whole[: options.texts])
+            return 0
         contestants = everyone(folder)
         _agree(contestants, whole[:12] + short[:12])
         for title, texts in (("whole documents", whole), ("20 to 80 words", short)):
@@ -102,6 +110,23 @@ def everyone(folder: Path) -> dict[str, tuple[str, Encode]]:
 
 def _ours(encoder: Any) -> Encode:
     return lambda texts: encoder.encode(texts, kind="document", max_tokens=MAX_TOKENS).vectors
+
+
+def _profile(folder: Path, texts: list[str]) -> None:
+    """Shares of the processor's time by torch's operators, on whole documents."""
+    from torch.profiler import ProfilerActivity, profile
+
+    bf16 = open_encoder(str(folder), Settings(device="cpu", dtype="bf16", offline=True)).encoder
+    encode = _ours(bf16)
+    encode(texts[:16])
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        encode(texts)
+    entries = sorted(seen.key_averages(), key=lambda entry: -entry.self_cpu_time_total)
+    total = sum(entry.self_cpu_time_total for entry in entries)
+    rows = [
+        {"operator": entry.key, "share": entry.self_cpu_time_total / total} for entry in entries[:8]
+    ]
+    print(table(rows, {"operator": "s", "share": ".1%"}))
 
 
 def _agree(contestants: dict[str, tuple[str, Encode]], texts: list[str]) -> None:

@@ -31,6 +31,7 @@ WITHIN = {
         "identifiers",
         "beir_format",
         "converters",
+        "writing",
         "store",
         "importing",
         "fetch",

@@ -10,13 +10,10 @@ from __future__ import annotations
 import collections
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
 
 from evaluate.data import store
 from evaluate.data.beir_format import (
@@ -27,14 +24,13 @@ from evaluate.data.beir_format import (
     read_qrels,
     read_queries,
 )
-from evaluate.data.columns import UNIT, ColumnFile, ColumnWriter
-from evaluate.data.identifiers import IdPacker, rank_ids
+from evaluate.data.identifiers import rank_ids
 from evaluate.data.registry import DatasetSpec, registered
+from evaluate.data.writing import save_array, write_corpus, write_qrels, write_queries
 from evaluate.errors import InputError, UsageError
 from evaluate.files import (
     Digest,
     atomic_folder,
-    hash_file,
     lock,
     remove_leftovers,
     sync_file,
@@ -43,17 +39,6 @@ from evaluate.files import (
 from evaluate.progress import Progress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}(/[A-Za-z0-9][A-Za-z0-9._-]{0,79})?")
-_IDS = pa.schema([("id", pa.string())])
-_TEXTS = pa.schema([("title", pa.large_string()), ("text", pa.large_string())])
-_QUERIES = pa.schema([("id", pa.string()), ("text", pa.large_string())])
-_QRELS = pa.schema(
-    [
-        ("query_row", pa.int32()),
-        ("document_id", pa.string()),
-        ("document_row", pa.int32()),
-        ("grade", pa.int32()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -241,7 +226,7 @@ def _write_dataset(
 ) -> None:
     files: dict[str, dict[str, Any]] = {}
     corpus_path = material.corpus_path
-    corpus = _write_corpus(material.documents(), work, files, progress)
+    corpus = write_corpus(material.documents(), work, files, progress)
     if corpus.documents == 0:
         raise InputError("there is no document in it", path=corpus_path)
     known = spec is None or spec.documents in (None, corpus.documents)
@@ -260,10 +245,10 @@ def _write_dataset(
         )
     judged_ids = {judgement.query_id for judgement in material.judgements}
     judged = {id_: text for id_, text in material.queries.items() if id_ in judged_ids}
-    _save_array(work / "id_rank.npy", ranking.rank, files)
-    _save_array(work / "unit_digests.npy", corpus.digests, files)
-    query_digest = _write_queries(judged, work, files)
-    qrels_digest, missing = _write_qrels(judged, material.judgements, work, files)
+    save_array(work / "id_rank.npy", ranking.rank, files)
+    save_array(work / "unit_digests.npy", corpus.digests, files)
+    query_digest = write_queries(judged, work, files)
+    qrels_digest, missing = write_qrels(judged, material.judgements, work, files)
     if missing == len(material.judgements):
         raise InputError(
             f"none of the judged documents is in {corpus_path}; these judgements belong to another "
@@ -304,99 +289,3 @@ def _write_dataset(
             "files": files,
         },
     )
-
-
-@dataclass(frozen=True)
-class _Corpus:
-    documents: int
-    blank: int
-    blank_titles: int
-    blank_texts: int
-    packer: IdPacker
-    digests: np.ndarray[Any, np.dtype[np.uint8]]
-
-
-def _write_corpus(
-    documents: Iterable[Document], work: Path, files: dict[str, dict[str, Any]], progress: Progress
-) -> _Corpus:
-    packer = IdPacker()
-    digests: list[bytes] = []
-    blank = blank_titles = blank_texts = count = 0
-    ids: list[str] = []
-    titles: list[str] = []
-    texts: list[str] = []
-    with (
-        ColumnWriter(work / "ids.arrow", _IDS) as id_writer,
-        ColumnWriter(work / "texts.arrow", _TEXTS) as text_writer,
-    ):
-
-        def write_unit() -> None:
-            packer.add(ids)
-            id_digest = id_writer.write(ids)
-            digests.append(Digest().add(id_digest + text_writer.write(titles, texts)).raw()[:16])
-            progress.advance(len(ids))
-            for column in (ids, titles, texts):
-                column.clear()
-
-        for document in documents:
-            title = document.title or ""
-            text = document.text or ""
-            no_title = not title.strip()
-            no_text = not text.strip()
-            blank_titles += no_title
-            blank_texts += no_text
-            blank += no_title and no_text
-            ids.append(document.id)
-            titles.append(title)
-            texts.append(text)
-            count += 1
-            if len(ids) == UNIT:
-                write_unit()
-        if ids:
-            write_unit()
-    files["ids.arrow"] = id_writer.entry()
-    files["texts.arrow"] = text_writer.entry()
-    table = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
-    return _Corpus(count, blank, blank_titles, blank_texts, packer, table)
-
-
-def _save_array(path: Path, array: np.ndarray[Any, Any], files: dict[str, dict[str, Any]]) -> None:
-    np.save(path, array, allow_pickle=False)
-    files[path.name] = {"bytes": path.stat().st_size, "sha256": hash_file(path)}
-
-
-def _in_units(*columns: list[Any]) -> Iterable[tuple[list[Any], ...]]:
-    for start in range(0, len(columns[0]), UNIT):
-        yield tuple(column[start : start + UNIT] for column in columns)
-
-
-def _write_queries(judged: Mapping[str, str], work: Path, files: dict[str, dict[str, Any]]) -> str:
-    digest = Digest()
-    with ColumnWriter(work / "queries.arrow", _QUERIES) as writer:
-        for unit in _in_units(list(judged), list(judged.values())):
-            digest.add(writer.write(*unit))
-    files["queries.arrow"] = writer.entry()
-    return digest.hex()
-
-
-def _write_qrels(
-    judged: Mapping[str, str],
-    judgements: list[Judgement],
-    work: Path,
-    files: dict[str, dict[str, Any]],
-) -> tuple[str, int]:
-    """Returns the fingerprint, and how many judged documents are not in the corpus."""
-    query_row = {identifier: row for row, identifier in enumerate(judged)}
-    document_ids = [judgement.document_id for judgement in judgements]
-    document_rows = ColumnFile(work / "ids.arrow").find("id", document_ids)
-    digest = Digest()
-    with ColumnWriter(work / "qrels.arrow", _QRELS) as writer:
-        for unit in _in_units(
-            [query_row[judgement.query_id] for judgement in judgements],
-            document_ids,
-            document_rows.tolist(),
-            [judgement.grade for judgement in judgements],
-        ):
-            digest.add(writer.write(*unit))
-    files["qrels.arrow"] = writer.entry()
-    return digest.hex(), int((document_rows < 0).sum())
