@@ -89,6 +89,7 @@ def _texts(options: argparse.Namespace) -> list[str]:
 
 
 def _size(size: str, shape: GtrShape, folder: Path, texts: list[str], device: str) -> None:
+    torch._dynamo.reset()
     encoder = open_encoder(str(folder), Settings(device=device, dtype="bf16", offline=True)).encoder
     few = texts[:64]
     reference = _library(folder, device, "fp32", 32)(few)

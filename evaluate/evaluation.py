@@ -67,6 +67,8 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
     record.json. A record of the same key is returned as it is, unless `again`; a record of the same
     name but of other weights or settings is not overwritten without `again` (UsageError).
     """
+    if plan.rerank is not None and not getattr(system, "reranks", False):
+        raise UsageError(f"--rerank is for colbert; {system.name} searches the whole corpus")
     name = plan.label or name_of(system, plan)
     rerank, candidates = _candidates(plan, dataset)
     fingerprint = Digest().add(system.fingerprint).add(rerank["sha256"]).hex() if rerank else ""
@@ -198,7 +200,7 @@ def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> R
         },
         fingerprints={
             "dataset": dataset.fingerprint,
-            "system": first.fingerprints["system"],
+            "system": _joined([part.fingerprints["system"] for part in parts]),
             "run": Digest().add("".join(part.fingerprints["run"] for part in parts)).hex(),
         },
         parts={part.dataset: dict(part.measures) for part in parts},
@@ -208,6 +210,13 @@ def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> R
     )
     record.write(results_dir / first.system / dataset.name)
     return record
+
+
+def _joined(fingerprints: list[str]) -> str:
+    """The one that all parts have, or one over all: each forum reranks candidates of its own."""
+    if len(set(fingerprints)) == 1:
+        return fingerprints[0]
+    return Digest().add("".join(fingerprints)).hex()
 
 
 def score_run(path: Path, dataset: Dataset) -> tuple[dict[str, float], pd.DataFrame]:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from evaluate.blocks import DEFAULT_BLOCK
 from evaluate.data.catalogue import load_dataset
-from evaluate.data.columns import UNIT
 from evaluate.data.registry import DatasetSpec, registered
 from evaluate.data.store import Dataset, DatasetGroup, datasets_folder, is_here
 from evaluate.errors import UsageError
@@ -22,6 +21,7 @@ from evaluate.systems.costs import (
     Lengths,
     block_bytes,
     encoder_cost,
+    late_bytes,
     lengths_of,
     maxsim_rate,
     search_rate,
@@ -170,8 +170,8 @@ def _late(
     (documents, scale), _ = texts
     asked = extent.queries * width
     work = 2.0 * cost.dimension * asked * scale * float(documents.sum())
-    vectors = 4 * cost.dimension * (asked + UNIT * int(documents.max()))
-    scores = 4 * UNIT * extent.queries + 3 * 12 * extent.queries * depth
+    longest = int(documents.max())
+    memory = late_bytes(cost.dimension, asked, longest, extent.queries, depth)
     _, disk = block_bytes(extent.documents, 0, extent.queries, depth, block)
     plan = DatasetPlan(
         name=extent.name,
@@ -184,7 +184,7 @@ def _late(
         disk=disk,
         counted=extent.here and cost.tokenizer is not None,
     )
-    return plan, vectors + scores
+    return plan, memory
 
 
 def _texts(

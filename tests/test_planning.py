@@ -98,6 +98,8 @@ def test_what_cannot_be_planned(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="scifakt"):
         plan_run("gtr-base", ["scifakt"], CPU)
     assert cli.main(["plan", "gtr-base"]) == 2
+    assert cli.main(["plan", "gtr-base", "-d", "demo", "--depth", "0"]) == 2
+    assert cli.main(["plan", str(CHECKPOINT_DIR), "-d", "demo", "--tokenizer", "/nowhere"]) == 2
     assert cli.main(["plan", "gtr-base", "-d", "demo", "--dtype", "fp16"]) == 2
 
 

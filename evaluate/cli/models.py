@@ -91,7 +91,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from evaluate.systems.checkpoints.hub import open_checkpoint
+    from evaluate.systems.checkpoints.hub import as_path, open_checkpoint
     from evaluate.systems.checkpoints.proof import Finding, prove_arrays, prove_folder
     from evaluate.systems.checkpoints.t5x import PREFIX, T5xArrays
 
@@ -99,13 +99,17 @@ def _check(options: argparse.Namespace) -> None:
     for name in options.models:
         try:
             if name.startswith(PREFIX):
-                path = Path(name.removeprefix(PREFIX)).expanduser()
+                if options.revision is not None:
+                    raise UsageError(f"{name} has no revisions; leave --revision out")
+                path = as_path(name.removeprefix(PREFIX))
                 arrays = T5xArrays(path, heads=options.heads)
                 findings = [
                     Finding("layout", True, "a T5X dual encoder, every array placed"),
                     *prove_arrays(arrays),
                 ]
             else:
+                if options.heads is not None:
+                    raise UsageError(f"--heads is for t5x: checkpoints, not for {name}")
                 findings = prove_folder(
                     open_checkpoint(name, revision=options.revision, offline=options.offline)
                 )
@@ -124,19 +128,22 @@ def _check(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     from evaluate.systems.checkpoints.convert import write_folder
-    from evaluate.systems.checkpoints.hub import open_checkpoint
+    from evaluate.systems.checkpoints.hub import as_path, open_checkpoint
+    from evaluate.systems.checkpoints.layout import GtrArrays
     from evaluate.systems.checkpoints.t5x import PREFIX, T5xArrays
     from evaluate.systems.checkpoints.tokenizer import (
         GTR_LENGTH,
         open_tokenizer,
+        require_fitting,
         t5x_tokenizer,
         text_face,
     )
 
-    arrays: object
+    arrays: GtrArrays
+    prompts: dict[str, str] | None
     if options.model.startswith(PREFIX):
-        path = Path(options.model.removeprefix(PREFIX)).expanduser()
-        arrays = T5xArrays(path, heads=options.heads)
+        path = as_path(options.model.removeprefix(PREFIX))
+        arrays, prompts = T5xArrays(path, heads=options.heads), None
         tokenizer = open_tokenizer(
             t5x_tokenizer(path, options.tokenizer), fetch=not options.offline
         )
@@ -149,7 +156,9 @@ def _convert(options: argparse.Namespace) -> None:
             raise CheckpointError(f"{options.model} is no GTR checkpoint, so it is not converted")
         arrays = folder.arrays()
         tokenizer = open_tokenizer(folder.transformer)
-        length = text_face(folder.path, folder.transformer).own_length
+        face = text_face(folder.path, folder.transformer)
+        length, prompts = face.own_length, face.prompts
+    require_fitting(tokenizer.backend_tokenizer, arrays.shape.vocabulary, arrays.source)
     say = (lambda _: None) if options.quiet else (lambda line: print(line, file=sys.stderr))
-    write_folder(arrays, tokenizer, options.out, own_length=length, say=say)
+    write_folder(arrays, tokenizer, options.out, own_length=length, prompts=prompts, say=say)
     print(options.out)

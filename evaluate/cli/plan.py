@@ -43,6 +43,8 @@ def _plan(options: argparse.Namespace) -> None:
         raise UsageError(
             "no dataset was named; give -d NAME (as often as you like) or --suite NAME"
         )
+    if options.depth < 1:
+        raise UsageError(f"--depth {options.depth} is not possible; give 1 or more")
     settings = Settings(
         protocol=options.protocol,
         dtype=options.dtype,
@@ -64,15 +66,15 @@ def _plan(options: argparse.Namespace) -> None:
             entry.name + ("" if entry.counted else " *"),
             f"{entry.documents:,}",
             f"{entry.queries:,}",
-            f"{entry.tokens / 1e6:,.1f} M",
-            "" if entry.operations is None else f"{entry.operations / 1e12:,.0f}",
+            f"{entry.tokens / 1e6:,.2f}",
+            "" if entry.operations is None else f"{entry.operations / 1e12:,.3g}",
             duration(entry.encode_seconds / plan.devices),
             duration(entry.search_seconds),
             size(entry.disk),
         )
         for entry in plan.datasets
     ]
-    headers = ("dataset", "documents", "queries", "tokens", "TFLOP", "encode", "search", "disk")
+    headers = ("dataset", "documents", "queries", "M tokens", "TFLOP", "encode", "search", "disk")
     align = ("left", *["right"] * (len(headers) - 1))
     print(tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align))
     cost = plan.encoder

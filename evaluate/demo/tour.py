@@ -17,13 +17,13 @@ def tour(results: Path = RESULTS) -> int:
     """Run the commands one after the other; returns the exit code of the first that fails."""
     start = time.perf_counter()
     folder = ["--results-dir", str(results)]
-    toy = ["run", str(CHECKPOINT_DIR), "--label", "toy-gtr", "-d", "demo", "--offline", *folder]
-    colbert = ["run", f"colbert:{COLBERT_DIR}", "-d", "demo", "--offline", *folder]
+    # Another version may have left records here.
+    run = ["-d", "demo", "--offline", "--again", *folder]
     commands = [
         ["plan", str(CHECKPOINT_DIR), "-d", "demo"],
-        toy,
-        ["run", "bm25-flat", "-d", "demo", *folder],
-        [*colbert, "--label", "toy-colbert"],
+        ["run", str(CHECKPOINT_DIR), "--label", "toy-gtr", *run],
+        ["run", "bm25-flat", *run],
+        ["run", f"colbert:{COLBERT_DIR}", "--label", "toy-colbert", *run],
         ["compare", str(results / "bm25-flat"), str(results / "toy-gtr")],
         ["leaderboard", *folder],
     ]

@@ -26,6 +26,7 @@ from evaluate.progress import Progress
 from evaluate.runs import Run
 from evaluate.systems.base import Found, Kind, SearchOptions, Settings
 from evaluate.systems.checkpoints.multi_vector import COLBERT, MultiVectorFolder, open_multi_vector
+from evaluate.systems.checkpoints.weights import require_all
 from evaluate.systems.encoder import resolve_device
 from evaluate.systems.linear import pack_linear_layers
 from evaluate.systems.maxsim import MaxSim, TokenVectors
@@ -38,12 +39,15 @@ PREFIX = "colbert:"
 NUMERICS = 1
 """Goes up when the same vectors or scores are computed in another order of operations."""
 _CPU_BATCH, _GPU_BATCH = 16, 128
-_SCORES_HELD = 1 << 26
-"""Scores that are held before they are cut to the best: 256 MiB in float32."""
+SCORES_HELD = 1 << 22
+"""Scores that are held before they are cut to the best, or those of a unit; each takes 40 bytes
+with its row, its id's rank, and the keys and copies of sorting."""
 
 
 class ColbertSystem:
     """A ColBERT checkpoint: `colbert` (colbertv2.0), or `colbert:` and a folder or a hub id."""
+
+    reranks = True
 
     def __init__(self, name: str, settings: Settings):
         self._refuse(name, settings)
@@ -130,6 +134,7 @@ class TokenEncoder:
         self._model = _load(folder, self.device, self.dtype)
         self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
         transformer = self._model[0]
+        require_all(transformer.auto_model.state_dict(), folder.encoder)
         _choose(self._model, settings, folder)
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):
@@ -225,7 +230,7 @@ class ColbertSearch(BlockSearch):
                 tokens += len(documents.vectors)
                 truncated += cut
                 columns += held[-1].rows.shape[1]
-            if columns * len(self.queries.lengths) > _SCORES_HELD:
+            if columns * len(self.queries.lengths) > SCORES_HELD:
                 best, held, columns = self._cut_down(best, held), [], 0
             self._progress.advance(high - low)
         best = self._cut_down(best, held)
@@ -346,6 +351,16 @@ def _load(folder: MultiVectorFolder, device: str, dtype: str) -> Any:
 def _choose(model: Any, settings: Settings, folder: MultiVectorFolder) -> None:
     """Put what the user chose in the place of what the checkpoint says."""
     transformer = model[0]
+    least = model.tokenizer.num_special_tokens_to_add() + 2
+    most = getattr(transformer.auto_model.config, "max_position_embeddings", None) or 1 << 20
+    for flag, length in (
+        ("--query-length", settings.query_length),
+        ("--document-length", settings.document_length),
+    ):
+        if length is not None and not least <= length <= most:
+            raise UsageError(
+                f"{flag} {length} is not possible with {folder.path}; give {least} to {most}"
+            )
     expansion = transformer.query_expansion
     if settings.query_expansion is False:
         transformer.query_expansion = None

@@ -6,22 +6,28 @@ a plan for gtr-xxl needs neither its weights nor the memory for them.
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluate.data.columns import UNIT
 from evaluate.errors import UsageError
 from evaluate.systems.base import Settings
-from evaluate.systems.checkpoints import t5x
-from evaluate.systems.checkpoints.hub import CheckpointFolder, is_in_cache, open_checkpoint
+from evaluate.systems.checkpoints import t5x, tfhub
+from evaluate.systems.checkpoints.hub import (
+    CheckpointFolder,
+    as_path,
+    is_in_cache,
+    open_checkpoint,
+)
 from evaluate.systems.checkpoints.layout import RELEASED, GtrShape
-from evaluate.systems.checkpoints.tokenizer import bare_face, text_face
+from evaluate.systems.checkpoints.tokenizer import bare_face, t5x_tokenizer, text_face
 from evaluate.systems.checkpoints.untrained import UntrainedArrays
-from evaluate.systems.colbert import PREFIX, ColbertSystem
+from evaluate.systems.colbert import PREFIX, SCORES_HELD, ColbertSystem
 from evaluate.systems.encoder import packed_batches, resolve_device
 from evaluate.systems.loading import open_encoder
 from evaluate.systems.maxsim import MaxSim, TokenVectors
@@ -90,19 +96,28 @@ def encoder_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCos
     """Measure the encoder that `name` stands for on texts like `sample`; nothing is fetched."""
     if name == "colbert" or name.startswith(PREFIX):
         return _colbert_cost(name, settings, sample)
-    device = resolve_device((settings.device or "").split(",")[0] or None)
+    device = resolve_device(settings.device.split(",")[0] if settings.device is not None else None)
     dtype = settings.dtype or "fp32"
     folder: CheckpointFolder | None = None
     tokenizer: Any = None
     own_length = 512
+    if name.startswith(tfhub.PREFIX):
+        return _measured_whole(name, settings, device, dtype, sample)
     if name.startswith(t5x.PREFIX):
-        shape = t5x.T5xArrays(Path(name.removeprefix(t5x.PREFIX)).expanduser()).shape
-        if settings.tokenizer is not None:
-            tokenizer = bare_face(settings.tokenizer, fetch=False).tokenizer
+        path = as_path(name.removeprefix(t5x.PREFIX))
+        shape = t5x.T5xArrays(path).shape
+        try:
+            given = t5x_tokenizer(path, settings.tokenizer)
+            tokenizer = bare_face(given, fetch=False).tokenizer
+        except UsageError:
+            if settings.tokenizer is not None:
+                raise
     elif name in RELEASED and not is_in_cache(RELEASED[name].hub, RELEASED[name].revision):
         shape = RELEASED[name].shape
     else:
         folder = _here(name, settings)
+        if settings.tokenizer is not None:
+            raise UsageError(f"{name} has a tokenizer of its own; leave --tokenizer out")
         if not folder.gtr:
             return _measured_whole(name, settings, device, dtype, sample)
         shape = folder.arrays().shape
@@ -128,7 +143,7 @@ def _here(name: str, settings: Settings) -> CheckpointFolder:
     try:
         return open_checkpoint(name, revision=settings.revision, offline=True)
     except UsageError:
-        if not Path(name).expanduser().is_dir() and "/" in name.strip("./~"):
+        if not as_path(name).is_dir() and "/" in name.strip("./~"):
             raise UsageError(
                 f"'{name}' is not here, and a plan fetches nothing; `gtr-beir models fetch {name}` "
                 "brings it"
@@ -148,18 +163,16 @@ def _rate(cost: EncoderCost, sample: list[str]) -> float:
         [[int(i) % 1000 + 3 for i in range(lengths[place])] for place in batch]
         for batch in packed_batches(lengths, model.batch_tokens)
     ]
-    done, start = 0, 0.0
-    for turn in range(100):
-        if turn == 1:  # the first turn prepares kernels
-            start = time.perf_counter()
-        for batch in batches:
-            # The result is waited for, as a GPU would only be given the work otherwise.
-            model.forward(batch).sum().item()
-        if turn:
-            done += shape.operations(lengths.tolist())
-            if time.perf_counter() - start > _SECONDS_TRIED:
-                break
-    return done / (time.perf_counter() - start)
+    model.forward(batches[0]).sum().item()  # prepares kernels
+    done, start = 0, time.perf_counter()
+    for batch in itertools.cycle(batches):
+        # The result is waited for, as a GPU would only be given the work otherwise.
+        model.forward(batch).sum().item()
+        done += shape.operations(len(ids) for ids in batch)
+        spent = time.perf_counter() - start
+        if spent > _SECONDS_TRIED:
+            break
+    return done / spent
 
 
 def _measured_whole(
@@ -193,7 +206,7 @@ def _measured_whole(
 
 def _colbert_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCost:
     """The real ColBERT, on the sample."""
-    first = (settings.device or "").split(",")[0] or None
+    first = settings.device.split(",")[0] if settings.device is not None else None
     system = ColbertSystem(name, replace(settings, device=first, offline=True))
     encoder = system.encoder
     texts = sample[:_TEXTS_TRIED]
@@ -254,6 +267,14 @@ def search_rate(dimension: int, depth: int, device: str) -> float:
         dense_top_k(one, other, id_ranks=ranks, first_row=0, k=depth, excluded=None, device=device)
         taken.append(time.perf_counter() - start)
     return queries * documents / min(taken)
+
+
+def late_bytes(dimension: int, asked: int, longest: int, queries: int, depth: int) -> int:
+    """Memory of ColBERT's search beside the encoder: token vectors of the queries and of a unit,
+    scores until they are cut, the rankings so far."""
+    vectors = 4 * dimension * (asked + 2 * UNIT * longest)
+    held = max(SCORES_HELD, UNIT * queries) + 2 * queries * depth
+    return vectors + 40 * held
 
 
 def block_bytes(

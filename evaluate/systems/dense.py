@@ -76,11 +76,15 @@ class DenseSystem:
         progress = Progress(
             f"{self.name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
         )
+        reason = _kernels(self._encoder).get("without_flex")
+        if reason:
+            progress.say(f"FlexAttention does not work here, so encoding is slower ({reason})")
         search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
         assert isinstance(search, DenseSearch)
         facts |= {
             "device": ",".join(each.device or self._encoder.device for each in self._each),
             "dtype": self._encoder.dtype,
+            **_kernels(self._encoder),
             "max_tokens": {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")},
             "query_tokens": int(search.queries["tokens"].sum()),
             "queries_truncated": int(search.queries["truncated"].sum()),
@@ -104,6 +108,15 @@ class DenseSystem:
         return DenseSearch(
             self._encoder, dataset, options, store, progress, key, queries, limits["document"]
         )
+
+
+def _kernels(encoder: Any) -> dict[str, Any]:
+    """Which attention ran, and why it was not FlexAttention where it should have been."""
+    model = getattr(encoder, "model", None)
+    if model is None:
+        return {}
+    reason = getattr(model, "without_flex", None)
+    return {"attention": model.attention, **({"without_flex": reason} if reason else {})}
 
 
 _COUNTED = (

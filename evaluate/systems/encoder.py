@@ -228,7 +228,9 @@ def _longest_first(tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
 
 def resolve_device(device: str | None) -> str:
     """`device`, or a GPU where there is one, else the CPU."""
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = device
+    if chosen is None:
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", chosen):
         raise UsageError(f"there is no device '{chosen}'; use cpu or cuda")
     if chosen.startswith("cuda"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +12,12 @@ from evaluate.errors import UsageError
 from evaluate.files import Digest
 from evaluate.systems.base import Kind, Settings
 from evaluate.systems.checkpoints import t5x, tfhub
-from evaluate.systems.checkpoints.hub import CheckpointFolder, open_checkpoint
+from evaluate.systems.checkpoints.hub import CheckpointFolder, as_path, open_checkpoint
 from evaluate.systems.checkpoints.tfhub import TfHubEncoder
 from evaluate.systems.checkpoints.tokenizer import (
     TextFace,
     bare_face,
+    require_fitting,
     t5x_tokenizer,
     text_face,
 )
@@ -61,7 +61,7 @@ def open_encoder(name: str, settings: Settings) -> Opened:
         encoder = _gtr(arrays, face, settings, dtype, device)
     else:
         encoder = _sentence(folder, settings, dtype, device)
-    local = Path(name).expanduser().is_dir()
+    local = as_path(name).is_dir()
     origin = {
         "checkpoint": folder.path.resolve().name if local else name,
         "revision": folder.revision,
@@ -73,7 +73,7 @@ def open_encoder(name: str, settings: Settings) -> Opened:
 
 def _open_t5x(name: str, settings: Settings, dtype: str, device: str) -> Opened:
     _no_revision(name, settings)
-    path = Path(name.removeprefix(t5x.PREFIX)).expanduser()
+    path = as_path(name.removeprefix(t5x.PREFIX))
     arrays = t5x.T5xArrays(path)
     face = bare_face(t5x_tokenizer(path, settings.tokenizer), fetch=not settings.offline)
     encoder = _gtr(arrays, face, settings, dtype, device)
@@ -96,7 +96,7 @@ def _open_tfhub(name: str, settings: Settings) -> Opened:
     ):
         if value is not None:
             raise UsageError(f"{flag} {value} cannot be had of a SavedModel; leave it out")
-    encoder = TfHubEncoder(Path(name.removeprefix(tfhub.PREFIX)).expanduser())
+    encoder = TfHubEncoder(as_path(name.removeprefix(tfhub.PREFIX)))
     folder = encoder.path.resolve().name
     origin = {"checkpoint": f"{tfhub.PREFIX}{folder}", "revision": None}
     return Opened(encoder, folder, encoder.fingerprint(), True, origin)
@@ -108,6 +108,7 @@ def _no_revision(name: str, settings: Settings) -> None:
 
 
 def _gtr(arrays: Any, face: TextFace, settings: Settings, dtype: str, device: str) -> TextEncoder:
+    require_fitting(face.tokenizer, arrays.shape.vocabulary, arrays.source)
     prompts: dict[Kind, str] = {
         "query": face.prompts["query"],
         "document": face.prompts["document"],

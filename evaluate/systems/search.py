@@ -143,8 +143,12 @@ def for_each_device(settings: Settings) -> list[Settings]:
     if settings.device is None:
         return [settings]
     each = [replace(settings, device=device) for device in settings.device.split(",")]
-    for one in each:
-        resolve_device(one.device)
+    kinds = {resolve_device(one.device).partition(":")[0] for one in each}
+    if len(kinds) > 1:
+        raise UsageError(
+            f"--device {settings.device} mixes kinds of devices, whose vectors differ in their "
+            "last bits; name devices of one kind"
+        )
     return each
 
 

@@ -16,6 +16,7 @@ import torch
 from evaluate.errors import CheckpointError
 from evaluate.systems.base import Kind
 from evaluate.systems.checkpoints.hub import CheckpointFolder
+from evaluate.systems.checkpoints.weights import require_all
 from evaluate.systems.linear import pack_linear_layers
 from evaluate.systems.t5 import DTYPES
 
@@ -41,6 +42,7 @@ class SentenceModel:
             )
         self.normalises = similarity == "cosine"
         self._transformer = self._model[0]
+        require_all(self._transformer.auto_model.state_dict(), folder.transformer)
         self._transformer.to(DTYPES[dtype])
         on_cpu = self.device.type == "cpu"
         self.packed_layers = pack_linear_layers(self._transformer) if on_cpu else 0

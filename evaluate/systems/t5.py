@@ -38,8 +38,10 @@ _FLEX_BLOCK = 128
 _LONGEST_SHARED = 256
 """Tokens above which texts of one length no longer share products: the bias is copied for each."""
 _ROWS = 64
-_SHARES = (16, 4, 1)
-"""On a GPU a batch is filled up to one of these parts of the budget: three shapes to compile."""
+_SHARES = (16, 4, 2, 1)
+"""On a GPU a batch is filled up to one of these parts of the budget: four shapes to compile."""
+_COMPILATIONS = 64
+"""More than the shapes of all models that one process is likely to load."""
 
 Attention = Callable[[torch.Tensor], torch.Tensor]
 """[tokens, 3 x inner] (queries, keys, values) -> [tokens, inner]"""
@@ -86,6 +88,7 @@ class T5Model:
         self._bias = position_bias(array(POSITIONS), shape.max_distance)
         self._wide_bias = self._bias.new_empty((shape.heads, 0, 0), dtype=self._dtype)
         self._compiled: Any = None
+        self.without_flex: str | None = None
         self._fused = dtype == "fp32" or self.device.type != "cpu" or _fast_bf16_attention()
         self._normed = _normed
         if flex if flex is not None else self.device.type == "cuda":
@@ -116,15 +119,16 @@ class T5Model:
         ids = torch.zeros(filled, dtype=torch.long)
         ids[: sum(lengths)] = torch.tensor([i for s in sequences for i in s], dtype=torch.long)
         attend = self._attention(lengths, filled)
-        states = self._embedding[ids.to(self.device)]
+        states = self._embedding[_sent(ids, self.device)]
         for layer in self._layers:
             normed = self._normed(states, self.shape.epsilon, self._dtype)
             states += layer.out(attend(layer.joined(normed)))
             normed = self._normed(states, self.shape.epsilon, self._dtype)
             states += layer.mlp_out(layer.mlp_in(normed, relu=True))
         states = self._normed(states, self.shape.epsilon, torch.float32)[: sum(lengths)]
-        counts = torch.tensor(lengths, device=self.device)
-        sums = torch.segment_reduce(states, "sum", lengths=counts, axis=0, initial=0)
+        counts = _sent(torch.tensor(lengths), self.device)
+        # Unsafe: the lengths are right, and to look at them would wait for a GPU.
+        sums = torch.segment_reduce(states, "sum", lengths=counts, axis=0, unsafe=True, initial=0)
         means = sums / counts.clamp(min=1).unsqueeze(1)
         return _unit(functional.linear(means, self._dense))
 
@@ -154,12 +158,17 @@ class T5Model:
         if self.device.type == "cpu":
             self._compiled = flex_attention
             return
+        import torch._dynamo
+
+        limit = torch._dynamo.config.recompile_limit
+        torch._dynamo.config.recompile_limit = max(limit, _COMPILATIONS)
         self._compiled = torch.compile(flex_attention, dynamic=False)
         self._normed = torch.compile(_normed, dynamic=False)
         try:
             self.forward([[1, 1, 1], [1]])
-        except Exception:  # no compiler, an old card: what a compiler raises has no one type
+        except Exception as error:  # no compiler, an old card: what is raised has no one type
             self._compiled, self._normed = None, _normed
+            self.without_flex = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
     def _flex_attention(self, lengths: list[int], filled: int) -> Attention:
         heads, bias, reach = self.shape.heads, self._bias, self.shape.max_distance
@@ -241,6 +250,13 @@ def _normed(states: torch.Tensor, epsilon: float, dtype: torch.dtype) -> torch.T
     return (states * torch.rsqrt(squares / states.shape[-1] + epsilon)).to(dtype)
 
 
+def _sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """On the device, without waiting for it where that can be."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
     """Vectors of length 1; one whose length is beyond single precision becomes NaN, not zero."""
     lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
@@ -294,7 +310,11 @@ def _own_text_only(lengths: list[int], filled: int, device: torch.device) -> Any
     """
     from torch.nn.attention.flex_attention import BlockMask
 
-    sizes = [*(n for n in lengths if n), filled - sum(lengths)]
+    sizes = [n for n in lengths if n]
+    # What fills the batch up is many short texts: one long one would attend to all of itself.
+    filler = filled - sum(lengths)
+    sizes += [part for part in [filler % _FLEX_BLOCK] if part]
+    sizes += [_FLEX_BLOCK] * (filler // _FLEX_BLOCK)
     owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
     ends = torch.tensor(sizes).cumsum(0)
     starts = ends - torch.tensor(sizes)
@@ -304,7 +324,7 @@ def _own_text_only(lengths: list[int], filled: int, device: torch.device) -> Any
     low = starts[owner[first_row]] // _FLEX_BLOCK
     high = (ends[owner[last_row]] - 1) // _FLEX_BLOCK
     places = (low.unsqueeze(1) + torch.arange(blocks)).clamp(max=blocks - 1)
-    owner = owner.to(device)
+    owner = _sent(owner, device)
 
     def same_text(
         _batch: torch.Tensor, _head: torch.Tensor, query: torch.Tensor, key: torch.Tensor
@@ -312,8 +332,8 @@ def _own_text_only(lengths: list[int], filled: int, device: torch.device) -> Any
         return owner[query] == owner[key]
 
     return BlockMask.from_kv_blocks(
-        (high - low + 1).to(device, torch.int32).view(1, 1, -1),
-        places.to(device, torch.int32).view(1, 1, blocks, blocks),
+        _sent((high - low + 1).to(torch.int32).view(1, 1, -1), device),
+        _sent(places.to(torch.int32).view(1, 1, blocks, blocks), device),
         BLOCK_SIZE=_FLEX_BLOCK,
         mask_mod=same_text,
         seq_lengths=(filled, filled),

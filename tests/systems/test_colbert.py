@@ -322,6 +322,33 @@ def test_what_the_checkpoint_says_can_be_changed(tmp_path: Path) -> None:
     assert plain.encoder.encode(["bread"], kind="query")[0].lengths[0] < 12
 
 
+@pytest.mark.parametrize(
+    "choices", [{"document_length": 1}, {"query_length": 3}, {"query_length": 100_000}]
+)
+def test_lengths_that_cannot_be(choices: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match=r"--(query|document)-length \d+ is not possible with"):
+        load_system(TOY, device="cpu", offline=True, **choices)
+
+
+def test_no_modules_no_arrays_no_tokenizer(tmp_path: Path) -> None:
+    """What the library would make up out of nothing."""
+    for number, (name, sentence) in enumerate(
+        [("modules.json", "has no modules.json"), ("tokenizer.json", "has no tokenizer")]
+    ):
+        copy = tmp_path / str(number)
+        shutil.copytree(COLBERT_DIR, copy)
+        (copy / name).unlink()
+        with pytest.raises(CheckpointError, match=sentence):
+            load_system(f"colbert:{copy}", device="cpu", offline=True)
+    copy = tmp_path / "arrays"
+    shutil.copytree(COLBERT_DIR, copy)
+    weights = load_file(copy / "model.safetensors")
+    del weights["encoder.layer.0.attention.self.query.weight"]
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"lacks the arrays encoder.layer.0.attention.self.q"):
+        load_system(f"colbert:{copy}", device="cpu", offline=True)
+
+
 @pytest.mark.parametrize("given", ["dense", "GTR", "encoder alone"])
 def test_single_vector_checkpoints_are_no_colbert(given: str, minilm: str, tmp_path: Path) -> None:
     path = {"dense": minilm, "GTR": str(CHECKPOINT_DIR)}.get(given, str(tmp_path / "alone"))

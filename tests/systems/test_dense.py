@@ -90,14 +90,17 @@ def test_plugs_into_beir(demo: Dataset, tmp_path: Path) -> None:
         assert record.measures[ours] == pytest.approx(theirs, abs=2e-5)
 
 
-def test_same_run_for_any_block_size_and_threads(demo: Dataset, tmp_path: Path) -> None:
+def test_same_run_for_any_block_size_and_threads(tmp_path: Path) -> None:
+    dataset = many(tmp_path)
     system = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
     runs = []
     threads = torch.get_num_threads()
-    for number, (count, keep) in enumerate([(1, True), (2, False)]):
+    for number, (count, keep, block) in enumerate([(1, True, 1024), (2, False, 65_536)]):
         torch.set_num_threads(count)
-        options = SearchOptions(work_dir=tmp_path / str(number), keep_embeddings=keep)
-        runs.append(system.search(demo, options).run)
+        options = SearchOptions(
+            work_dir=tmp_path / str(number), keep_embeddings=keep, block_documents=block
+        )
+        runs.append(system.search(dataset, options).run)
     torch.set_num_threads(threads)
     assert (runs[0].doc_rows == runs[1].doc_rows).all()
     assert (runs[0].scores == runs[1].scores).all()

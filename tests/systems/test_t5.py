@@ -19,7 +19,13 @@ from evaluate.systems.checkpoints.layout import RELEASED, GtrShape
 from evaluate.systems.checkpoints.tokenizer import open_tokenizer
 from evaluate.systems.checkpoints.untrained import UntrainedArrays
 from evaluate.systems.loading import open_encoder
-from evaluate.systems.t5 import T5Model, bias_matrix, position_bias, position_buckets
+from evaluate.systems.t5 import (
+    T5Model,
+    _own_text_only,
+    bias_matrix,
+    position_bias,
+    position_buckets,
+)
 
 VOCABULARY = 4096
 SHAPES = {
@@ -109,6 +115,15 @@ def test_the_packed_attention_of_a_gpu(dtype: str) -> None:
     assert (plain.attention == "flex", flex.attention) == (False, "flex")
     apart = (plain.forward(sequences) - flex.forward(sequences)).abs().max()
     assert apart < {"fp32": 2e-6, "bf16": 3e-3}[dtype]
+
+
+def test_what_fills_a_batch_up_attends_to_little() -> None:
+    """Rows without a text are many short texts: one long one would cost its square."""
+    mask = _own_text_only([300, 5, 40], 8192, torch.device("cpu"))
+    seen = mask.kv_num_blocks[0, 0].tolist()
+    assert seen[0] == 3
+    assert seen[3:] == [1] * 61
+    assert len(seen) == 64
 
 
 def test_position_buckets_are_those_of_transformers() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,12 @@ def write_folder(
     out: Path,
     *,
     own_length: int,
+    prompts: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Write encoder, pooling, Dense and L2 as float32 safetensors, with transformers' `tokenizer`;
-    `own_length`: the tokens that it says a text may have. Shards hold 4 GiB.
+    `own_length`: the tokens that it says a text may have; `prompts`: before "query" and "document".
+    Shards hold 4 GiB.
 
     `out` must not be there, or be empty; it is whole or not there at all.
     """
@@ -53,7 +55,10 @@ def write_folder(
             folder / "sentence_bert_config.json",
             {"max_seq_length": own_length, "do_lower_case": False},
         )
-        _json(folder / "config_sentence_transformers.json", {"similarity_fn_name": "cosine"})
+        _json(
+            folder / "config_sentence_transformers.json",
+            {"similarity_fn_name": "cosine", "prompts": dict(prompts or {})},
+        )
         _json(folder / "config.json", _config(arrays, tokenizer))
         pooling = folder / "1_Pooling"
         pooling.mkdir()

@@ -6,6 +6,7 @@ Nothing is executed on the way: only files of known kinds are read, weights are 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +15,21 @@ from pathlib import Path, PurePosixPath
 from evaluate.errors import CheckpointError, FetchError, StoreError, UsageError
 from evaluate.files import Digest, hash_file, read_json
 from evaluate.systems.checkpoints.layout import GTR_PARTS, RELEASED
-from evaluate.systems.checkpoints.weights import FolderArrays, configuration, weight_files
+from evaluate.systems.checkpoints.weights import (
+    FolderArrays,
+    configuration,
+    files_if_any,
+    weight_files,
+)
 
 _CONFIGURATION = (".json", ".txt", ".model", ".metadata")
 _ELSEWHERE = ("onnx", "openvino")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin")
 _KNOWN_TYPES = ("sentence_transformers.",)
-_TOKENIZERS = ("tokenizer.json", "spiece.model")
+_TOKENIZERS = (
+    *("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+    *("vocab.txt", "vocab.json"),
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -37,8 +46,12 @@ class CheckpointFolder:
     modules: tuple[str, ...]
     folders: tuple[Path, ...]
     gtr: bool
-    fingerprint: str
     revision: str | None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Reads every byte that counts, once."""
+        return _fingerprint(self.path, self.folders)
 
     @property
     def transformer(self) -> Path:
@@ -57,7 +70,9 @@ def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> Checkp
     there is no such thing, FetchError if the hub could not give it, and CheckpointError, naming the
     part, if it is not a usable dual encoder.
     """
-    local = _as_path(name)
+    if not name.strip():
+        raise UsageError("no checkpoint was named; give a folder, a Hugging Face id or gtr-base")
+    local = as_path(name)
     released = RELEASED.get(name)
     if local.is_dir():
         if revision is not None:
@@ -77,7 +92,7 @@ def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> Checkp
     return inspect_folder(fetch_checkpoint(name, revision, offline), from_hub=True)
 
 
-def _as_path(name: str) -> Path:
+def as_path(name: str) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError:  # nobody has this home
@@ -152,7 +167,8 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
         except Exception:  # nobody there, or the hub is ill, in the client's own words
             return _cached(name, revision)
         wanted = wanted_files(file.rfilename for file in entry.siblings or [])
-        return Path(snapshot_download(name, revision=entry.sha, allow_patterns=wanted))
+        # By the name that was asked for, so that it is found again without a network.
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except HFValidationError:
         raise UsageError(
             f"'{name}' is neither a system, a folder nor a Hugging Face id; "
@@ -228,13 +244,17 @@ def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
     for module, folder in zip(names, folders, strict=True):
         if module in ("Transformer", "Dense"):
             weight_files(folder)
-    if is_t5 and not any((folders[0] / name).is_file() for name in _TOKENIZERS):
-        raise CheckpointError(
-            f"{folders[0]} has no tokenizer ({' or '.join(_TOKENIZERS)}); get the checkpoint again"
-        )
+    require_tokenizer(folders[0])
     commit = path.name if from_hub else None
-    fingerprint = _fingerprint(path, folders)
-    return CheckpointFolder(path, names, tuple(folders), is_t5, fingerprint, commit)
+    return CheckpointFolder(path, names, tuple(folders), is_t5, commit)
+
+
+def require_tokenizer(folder: Path) -> None:
+    """CheckpointError if there is none: libraries make one up, which knows no word."""
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise CheckpointError(
+            f"{folder} has no tokenizer (tokenizer.json or spiece.model); get the checkpoint again"
+        )
 
 
 def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> None:
@@ -275,12 +295,8 @@ def _fingerprint(folder: Path, modules: Iterable[Path]) -> str:
     for place in sorted({folder, *modules}):
         if not place.is_dir():
             continue
-        chosen = set(weight_files(place)) if _has_weights(place) else set()
+        chosen = set(files_if_any(place))
         for file in sorted(place.iterdir()):
             if file in chosen or (file.suffix in _CONFIGURATION and file.is_file()):
                 digest.add(str(file.relative_to(folder))).add(hash_file(file))
     return digest.hex()
-
-
-def _has_weights(folder: Path) -> bool:
-    return any(file.suffix in (".safetensors", ".bin") for file in folder.iterdir())

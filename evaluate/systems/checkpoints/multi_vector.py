@@ -11,8 +11,8 @@ from pathlib import Path
 
 from evaluate.errors import CheckpointError, StoreError, UsageError
 from evaluate.files import Digest, hash_file, read_json
-from evaluate.systems.checkpoints.hub import fetch_checkpoint
-from evaluate.systems.checkpoints.weights import configuration, weight_files
+from evaluate.systems.checkpoints.hub import as_path, fetch_checkpoint, require_tokenizer
+from evaluate.systems.checkpoints.weights import configuration, files_if_any, weight_files
 
 COLBERT = "colbert-ir/colbertv2.0"
 REVISIONS = {COLBERT: "c1e84128e85ef755c096a95bdb06b47793b13acf"}
@@ -22,9 +22,11 @@ _OWN_CODE = ("sentence_transformers.", "pylate.")
 
 @dataclass(frozen=True)
 class MultiVectorFolder:
-    """A ColBERT checkpoint on this machine; format: "stanford", "pylate" or "native"."""
+    """A ColBERT checkpoint on this machine; encoder: where its transformer and tokenizer lie;
+    format: "stanford", "pylate" or "native"."""
 
     path: Path
+    encoder: Path
     format: str
     fingerprint: str
     revision: str | None
@@ -37,7 +39,9 @@ def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> Mult
     CheckpointError if it is no ColBERT: a single-vector checkpoint would be given a projection of
     random weights.
     """
-    local = Path(name).expanduser()
+    if not name.strip():
+        raise UsageError("no checkpoint was named; give colbert:FOLDER or colbert:ID")
+    local = as_path(name)
     if local.is_dir():
         if revision is not None:
             raise UsageError(
@@ -70,6 +74,10 @@ def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFo
     own = path / "config_sentence_transformers.json"
     kind = configuration(own).get("model_type") if own.is_file() else None
     names = [module_type.rpartition(".")[2] for module_type, _ in modules]
+    if kind in ("MultiVectorEncoder", "ColBERT") and not modules:
+        raise CheckpointError(
+            f"{path} has no modules.json, so its projection is unknown; get the checkpoint again"
+        )
     if kind == "MultiVectorEncoder" or "MultiVectorMask" in names:
         found = "native"
     elif kind == "ColBERT" or any(t.startswith("pylate.") for t, _ in modules):
@@ -83,8 +91,10 @@ def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFo
             "'colbert:', as a dense encoder"
         )
     weight_files(encoder)
+    require_tokenizer(encoder)
     commit = path.name if from_hub else None
-    return MultiVectorFolder(path, found, _fingerprint(path, [p for _, p in modules]), commit)
+    fingerprint = _fingerprint(path, [place for _, place in modules])
+    return MultiVectorFolder(path, encoder, found, fingerprint, commit)
 
 
 def _modules(path: Path) -> list[tuple[str, Path]]:
@@ -107,8 +117,7 @@ def _fingerprint(path: Path, modules: list[Path]) -> str:
     for place in sorted({path, *modules}):
         if not place.is_dir():
             continue
-        weights = any(file.suffix in (".safetensors", ".bin") for file in place.iterdir())
-        chosen = set(weight_files(place)) if weights else set()
+        chosen = set(files_if_any(place))
         for file in sorted(place.iterdir()):
             if file in chosen or (file.suffix in _HASHED and file.is_file()):
                 digest.add(str(file.relative_to(path))).add(hash_file(file))

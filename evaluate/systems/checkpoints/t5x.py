@@ -92,6 +92,11 @@ class T5xArrays:
                 f"{self.path}: {theirs} has shape {list(array.shape)} on disk, but "
                 f"{list(self._leaf_shape(theirs))} in the file `checkpoint`"
             )
+        if array.dtype.kind != "f":
+            raise CheckpointError(
+                f"{self.path}: {theirs} is of type {array.dtype}, not of a floating one; get the "
+                "checkpoint again"
+            )
         tensor = torch.from_numpy(np.array(array, dtype=np.float32))
         if _is_turned(name):
             tensor = tensor.t().contiguous()
@@ -131,7 +136,7 @@ class T5xArrays:
                 )
         count, buckets = sizes[POSITIONS]
         width, inner = sizes[QUERY.format(0)]
-        told = {"num_heads": heads} if heads else {}
+        told = {"num_heads": heads} if heads is not None else {}
         for where, given in ((self.path, told), *_gin_files(self.path)):
             if given.get("num_heads") not in (None, count):
                 what = "--heads" if where == self.path else str(where)
@@ -215,8 +220,11 @@ def _leaves(tree: Any, path: Path, above: str = "") -> dict[str, Any]:
         if isinstance(value, np.ndarray):
             leaves[full] = value
         elif isinstance(value, dict) and value.get("driver") == "zarr":
-            if not isinstance(value.get("metadata", {}).get("shape"), list):
-                raise CheckpointError(f"{path}/checkpoint does not say the shape of {full}")
+            about, where = value.get("metadata"), value.get("kvstore")
+            sizes = about.get("shape") if isinstance(about, dict) else None
+            told = isinstance(sizes, list) and all(isinstance(size, int) for size in sizes)
+            if not told or not isinstance(where, dict):
+                raise CheckpointError(f"{path}/checkpoint does not say what and where {full} is")
             leaves[full] = value
         elif isinstance(value, dict) and value.get("__msgpack_chunked_array__"):
             leaves[full] = np.concatenate(

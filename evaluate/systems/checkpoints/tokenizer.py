@@ -41,7 +41,26 @@ def text_face(folder: Path, transformer: Path) -> TextFace:
         raise CheckpointError(f"{limits} asks for lower-cased texts; GTR keeps upper case")
     tokenizer = open_tokenizer(transformer)
     own = given.get("max_seq_length") or min(int(tokenizer.model_max_length), 1 << 20)
-    return TextFace(tokenizer.backend_tokenizer, int(own), _prompts(folder))
+    if type(own) is not int or own < 1:
+        raise CheckpointError(f"{limits} says max_seq_length {own!r}, which is no number of tokens")
+    prompts = _prompts(folder)
+    pooling = folder / "1_Pooling" / "config.json"
+    included = not pooling.is_file() or configuration(pooling).get("include_prompt", True)
+    if any(prompts.values()) and not included:
+        raise CheckpointError(
+            f"{folder} leaves its prompts out of the pooling, which is not supported"
+        )
+    return TextFace(tokenizer.backend_tokenizer, own, prompts)
+
+
+def require_fitting(tokenizer: Tokenizer, rows: int, source: str) -> None:
+    """CheckpointError if the tokenizer has ids that the embedding table of so many rows has not."""
+    tokens = tokenizer.get_vocab_size(with_added_tokens=True)
+    if tokens > rows:
+        raise CheckpointError(
+            f"the tokenizer has {tokens:,} tokens, but the embedding of {source} has {rows:,} "
+            "rows; they do not belong together"
+        )
 
 
 def bare_face(tokenizer: str, *, fetch: bool) -> TextFace:
@@ -91,6 +110,8 @@ def _prompts(folder: Path) -> dict[str, str]:
     """The texts that the checkpoint wants before queries and documents."""
     file = folder / "config_sentence_transformers.json"
     prompts = (configuration(file) if file.is_file() else {}).get("prompts") or {}
+    if not isinstance(prompts, dict):
+        raise CheckpointError(f"{file}: prompts is not a table of names and texts")
     return {
         "query": str(prompts.get("query") or ""),
         "document": str(prompts.get("document") or prompts.get("passage") or ""),

@@ -7,8 +7,9 @@ nothing else: a file that wants anything executed is refused.
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,14 @@ def weight_files(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder} has no weights (model.safetensors); get the checkpoint again")
 
 
+def files_if_any(folder: Path) -> list[Path]:
+    """The files that hold a module's weights; none for a module that has none."""
+    try:
+        return weight_files(folder)
+    except CheckpointError:
+        return []
+
+
 def _shards(index: Path) -> list[Path]:
     entries = configuration(index).get("weight_map")
     if not isinstance(entries, dict):
@@ -91,6 +100,24 @@ def _shards(index: Path) -> list[Path]:
             raise CheckpointError(f"{index} names {name}, which is not beside it; get it again")
         files.append(file)
     return files
+
+
+def require_all(names: Iterable[str], folder: Path) -> None:
+    """CheckpointError if a loaded model has arrays that its files do not hold: libraries fill those
+    with random values. Prefixes differ (`bert.`), and a pooler is not used."""
+    stored = {name for file in weight_files(folder) for name in _Reader(file).shapes}
+    ends = {name[at + 1 :] for name in stored for at, sign in enumerate(name) if sign == "."}
+    missing = [
+        name
+        for name in names
+        if not (name in stored or name in ends or any(name.endswith(f".{s}") for s in stored))
+        and not re.search(r"(^|\.)pooler\.|position_ids$|token_type_ids$", name)
+    ]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise CheckpointError(
+            f"{folder} lacks the arrays {', '.join(missing[:3])}{more}; get the checkpoint again"
+        )
 
 
 class _Reader:

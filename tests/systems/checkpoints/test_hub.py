@@ -64,6 +64,20 @@ def test_a_released_name_is_one_commit(command: Any, tmp_path: Path) -> None:
         assert done.stdout.startswith("demo  gtr-base  NDCG@10 0.35")
 
 
+def test_an_id_without_a_revision(command: Any) -> None:
+    """Fetched once, it is found again without a network, and by the processes of other devices."""
+    run = ["run", "some/gtr", "-d", "demo", "-q", "--results-dir"]
+    with hub({"some/gtr": FILES}, kind="models") as server:
+        done = command(server.server_port, *run, "one", "--device", "cpu")
+        assert done.returncode == 0, done.stderr
+        done = command(server.server_port, *run, "two", "--device", "cpu,cpu")
+        assert done.returncode == 0, done.stderr
+    for number, more in enumerate((["--offline"], [])):
+        done = command(server.server_port, *run, f"later-{number}", "--device", "cpu", *more)
+        assert done.returncode == 0, done.stderr
+    assert command(server.server_port, "plan", "some/gtr", "-d", "demo").returncode == 0
+
+
 def test_what_the_hub_does_not_have(command: Any) -> None:
     with hub({}, kind="models") as server:
         done = command(server.server_port, "models", "fetch", "no/such-model")

@@ -253,6 +253,24 @@ def test_what_does_not_fit_is_named(change: Any, sentence: str, real: Path, tmp_
         T5Model(T5xArrays(path), dtype="fp32", device="cpu")
 
 
+def test_integers_are_no_weights(real: Path, tmp_path: Path) -> None:
+    path = copy_of(real, tmp_path)
+    about = path / "target.encoder.layers_0.mlp.wo.kernel" / ".zarray"
+    about.write_text(about.read_text().replace("<f4", "<i4"))
+    with pytest.raises(CheckpointError, match=r"mlp/wo/kernel is of type int32, not of a floating"):
+        T5Model(T5xArrays(path), dtype="fp32", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "change", [{"kvstore": "x"}, {"metadata": "x"}, {"metadata": {"shape": ["a"]}}]
+)
+def test_descriptions_that_are_none(change: Any, real: Path, tmp_path: Path) -> None:
+    path = copy_of(real, tmp_path)
+    changed_tree(path, lambda t: t["encoder"]["layers_0"]["mlp"]["wi"]["kernel"].update(change))
+    with pytest.raises(CheckpointError, match="does not say what and where encoder/layers_0/ml"):
+        T5xArrays(path)
+
+
 def test_nan_is_named(real: Path, tmp_path: Path) -> None:
     path = copy_of(real, tmp_path)
     folder = path / "target.encoder.layers_0.mlp.wo.kernel"

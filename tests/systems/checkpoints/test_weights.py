@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,18 @@ def bin_with_code(folder: Path) -> None:
     torch.save({"linear.weight": Code()}, folder / "2_Dense" / "pytorch_model.bin")
 
 
+def shrink_embedding(folder: Path, rows: int) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["shared.weight"] = weights["shared.weight"][:rows].clone()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    json_with("config.json", vocab_size=rows)(folder)
+
+
+def prompts_left_out(folder: Path) -> None:
+    json_with("config_sentence_transformers.json", prompts={"query": "query: "})(folder)
+    json_with("1_Pooling/config.json", include_prompt=False)(folder)
+
+
 WEIGHTS, DENSE = "model.safetensors", "2_Dense/model.safetensors"
 WI = "encoder.block.1.layer.1.DenseReluDense.wi.weight"
 MISTAKES: dict[str, tuple[Mistake, str]] = {
@@ -171,11 +184,34 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
         r"lacks a size \('num_layers'\)",
     ),
     "code in a .bin": (bin_with_code, r"2_Dense/pytorch_model.bin holds more than weights"),
+    "a tokenizer that is too large": (
+        lambda folder: shrink_embedding(folder, 500),
+        r"tokens, but the embedding of .* has 500 rows; they do not belong together",
+    ),
+    "prompts left out of the pooling": (
+        prompts_left_out,
+        r"leaves its prompts out of the pooling",
+    ),
+    "prompts that are none": (
+        json_with("config_sentence_transformers.json", prompts=["query: "]),
+        r"prompts is not a table of names and texts",
+    ),
+    "a length that is none": (
+        json_with("sentence_bert_config.json", max_seq_length="many"),
+        r"says max_seq_length 'many', which is no number of tokens",
+    ),
     "lower case": (
         json_with("sentence_bert_config.json", do_lower_case=True),
         r"asks for lower-cased texts",
     ),
 }
+
+
+TEXT = (
+    *("lower case", "prompts left out of the pooling"),
+    *("prompts that are none", "a length that is none"),
+)
+"""About texts, not about the arrays that `models check` proves."""
 
 
 @pytest.mark.parametrize("case", MISTAKES)
@@ -187,7 +223,7 @@ def test_refused_in_one_sentence(case: str, folder: Path) -> None:
     assert not (folder / "executed").exists()
 
 
-@pytest.mark.parametrize("case", [c for c in MISTAKES if c != "lower case"])
+@pytest.mark.parametrize("case", [c for c in MISTAKES if c not in TEXT])
 def test_models_check_says_so(case: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     MISTAKES[case][0](folder)
     assert cli.main(["models", "check", str(folder)]) == 1
@@ -233,3 +269,35 @@ def test_wanted_files_of_a_repository() -> None:
         *("config.json", "modules.json", "tokenizer.json", "model.safetensors", "spiece.model"),
         *("2_Dense/pytorch_model.bin", "2_Dense/config.json"),
     ]
+
+
+def test_prompts_survive_a_conversion(folder: Path, tmp_path: Path) -> None:
+    json_with("config_sentence_transformers.json", prompts={"query": "query: "})(folder)
+    assert cli.main(["models", "convert", str(folder), str(tmp_path / "copy"), "-q"]) == 0
+    one, two = (
+        open_encoder(str(path), OFFLINE).encoder.encode(["a b"], kind="query", max_tokens=64)
+        for path in (folder, tmp_path / "copy")
+    )
+    assert one.vectors.tolist() == two.vectors.tolist()
+
+
+def test_arrays_that_a_library_would_make_up(minilm: str, tmp_path: Path) -> None:
+    """transformers fills missing arrays with random values and goes on."""
+    copy = tmp_path / "copy"
+    shutil.copytree(minilm, copy)
+    weights = load_file(copy / "model.safetensors")
+    lost = [name for name in weights if "layer.0.attention.self.query" in name]
+    for name in lost:
+        del weights[name]
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"lacks the arrays .*layer.0.attention.self.query"):
+        open_encoder(str(copy), OFFLINE)
+
+
+def test_a_tokenizer_that_a_library_would_make_up(minilm: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(minilm, copy)
+    for name in ("tokenizer.json", "vocab.txt"):
+        (copy / name).unlink(missing_ok=True)
+    with pytest.raises(CheckpointError, match="has no tokenizer"):
+        open_encoder(str(copy), OFFLINE)
