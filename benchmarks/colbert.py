@@ -7,6 +7,7 @@ vectors, in growing numbers: the memory of our search must not grow with them. T
 that of this processor's single-precision product, as large as it likes.
 
     python benchmarks/colbert.py [--source FOLDER] [--documents N] [--sizes 5000,50000,500000]
+    python benchmarks/colbert.py --documents 300 --sizes 1000000 --queries 10000 --device cuda
 """
 
 from __future__ import annotations
@@ -63,12 +64,16 @@ def main() -> int:
     parser.add_argument("--documents", type=int, help="of SciFact; fewer to try things out")
     parser.add_argument("--sizes", default="5000,50000,500000", help="made-up documents")
     parser.add_argument("--queries", type=int, default=32, help="against the made-up documents")
+    parser.add_argument("--device", default="cpu", help="of our scoring of made-up documents")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         role, folder, number = options.child
         act = {"vectors": _vectors, "ours": _ours, "sentence-transformers": _library}.get(role)
-        emit(act(Path(folder)) if act else _made_up(Path(folder), int(role), int(number)))
+        if act:
+            emit(act(Path(folder)))
+        else:
+            emit(_made_up(Path(folder), int(role), int(number), options.device))
         return 0
     require_folder(options.source)
     print(machine_line(), version_line("sentence-transformers", "torch"), sep="; ")
@@ -99,7 +104,8 @@ def main() -> int:
         grown = []
         for size in [int(part) for part in options.sizes.split(",") if part]:
             place = Path(scratch) / f"made-{size}"
-            found = child("colbert.py", "--child", str(size), str(place), str(options.queries))
+            given = ["--child", str(size), str(place), str(options.queries)]
+            found = child("colbert.py", *given, "--device", options.device)
             grown.append({**found, "peak MB": found["peak_mb"]})
         print(f"\nmade-up documents, {options.queries} queries of 32 token vectors\n")
         print(table(grown, MEMORY))
@@ -259,9 +265,10 @@ def _library(folder: Path) -> dict[str, Any]:
 class _Pool:
     """Token vectors that depend on the text alone, out of a pool of random ones."""
 
-    device, dimension = "cpu", DIMENSION
+    dimension = DIMENSION
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self.device = device
         draw = np.random.default_rng(0)
         self._pool = draw.standard_normal((1 << 16, DIMENSION), dtype=np.float32)
         self._pool /= np.linalg.norm(self._pool, axis=1, keepdims=True)
@@ -278,7 +285,7 @@ class _Pool:
         return TokenVectors(np.concatenate(parts), lengths.astype(np.int64)), 0
 
 
-def _made_up(folder: Path, documents: int, count: int) -> dict[str, Any]:
+def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str, Any]:
     """Our search over so many made-up documents: import, then score in blocks."""
     from evaluate.blocks import BlockStore
     from evaluate.data.importing import import_beir
@@ -302,7 +309,7 @@ def _made_up(folder: Path, documents: int, count: int) -> dict[str, Any]:
     (source / "qrels/test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{rows}")
     dataset = import_beir(source, name="made-up", datasets_dir=folder / "datasets")
     assert isinstance(dataset, Dataset)
-    encoder: Any = _Pool()
+    encoder: Any = _Pool(device)
     asked, _ = encoder.encode(dataset.query_texts, kind="query")
     options = SearchOptions(work_dir=folder / "work", k=DEPTH)
     progress = Progress("made-up", documents, "documents", quiet=True)

@@ -185,11 +185,15 @@ def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> R
     """The record of a dataset that is the unweighted mean of its parts, all of which are there."""
     first = parts[0]
     names = list(first.measures)
+    settings = dict(first.settings)
+    if "rerank" in settings:
+        hashes = [part.settings["rerank"]["sha256"] for part in parts]
+        settings["rerank"] = {**settings["rerank"], "sha256": _joined(hashes)}
     record = Record(
         dataset=dataset.name,
         split=first.split,
         system=first.system,
-        settings=first.settings,
+        settings=settings,
         measures={name: sum(part.measures[name] for part in parts) / len(parts) for name in names},
         n_queries=sum(part.n_queries for part in parts),
         n_documents=sum(part.n_documents for part in parts),
