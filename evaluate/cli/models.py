@@ -95,6 +95,12 @@ def _check(options: argparse.Namespace) -> None:
     from evaluate.systems.checkpoints.proof import Finding, prove_arrays, prove_folder
     from evaluate.systems.checkpoints.t5x import PREFIX, T5xArrays
 
+    for name in options.models:
+        if name.startswith(("tfhub:", "colbert")):
+            raise UsageError(
+                f"models check proves GTR in T5X or sentence-transformers form, not {name}; "
+                "`gtr-beir run` refuses what it cannot use"
+            )
     failed = []
     for name in options.models:
         try:

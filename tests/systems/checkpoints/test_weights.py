@@ -241,6 +241,18 @@ def test_models_check_of_what_is_gtr(folder: Path, capsys: pytest.CaptureFixture
     assert "NO" not in told
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["tfhub:x"], ["colbert:x"], ["FOLDER", "--heads", "9"], ["t5x:x", "--revision", "y"]],
+)
+def test_models_check_of_what_it_is_not_for(
+    arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [argument.replace("FOLDER", str(folder)) for argument in arguments]
+    assert cli.main(["models", "check", *given]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_models_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["models", "list"]) == 0
     told = capsys.readouterr().out
