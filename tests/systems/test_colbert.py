@@ -15,6 +15,9 @@ from doubles import die, write_beir
 from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Transformer
+from sentence_transformers.multi_vector_encoder.evaluation import (
+    MultiVectorInformationRetrievalEvaluator,
+)
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Normalize
 from sentence_transformers.util import maxsim
@@ -113,6 +116,39 @@ def test_real_texts_with_real_vectors(scifact: Dataset, untrained: Path, tmp_pat
         apart = np.abs(np.diff(np.sort(reference)[::-1][:21]))
         if apart.min() > 1e-5:
             assert np.argsort(-ours)[:20].tolist() == order.tolist()
+
+
+def test_the_ranking_of_the_librarys_evaluator(demo: Dataset, tmp_path: Path) -> None:
+    """MultiVectorInformationRetrievalEvaluator's top 30, wherever its scores are apart."""
+    hits: list[list[dict[str, Any]]] = []
+
+    class Keeping(MultiVectorInformationRetrievalEvaluator):
+        def compute_metrics(self, queries_result_list: Any) -> Any:
+            hits.extend(queries_result_list)
+            return super().compute_metrics(queries_result_list)
+
+    corpus, queries, qrels = demo.as_beir()
+    evaluator = Keeping(
+        queries=dict(queries),
+        corpus={i: f"{d['title']} {d['text']}".strip() for i, d in corpus.items()},
+        relevant_docs={q: {d for d, grade in held.items() if grade} for q, held in qrels.items()},
+        map_at_k=[30],
+        write_csv=False,
+    )
+    evaluator(library(COLBERT_DIR))
+    system = load_system(TOY, device="cpu", offline=True)
+    run = search(system, demo, tmp_path, k=30, self_matches="keep")
+    compared = 0
+    for query_id, found in zip(evaluator.queries_ids, hits, strict=True):
+        theirs = sorted(found, key=lambda hit: -hit["score"])[:30]
+        scores = np.array([hit["score"] for hit in theirs])
+        place = run.query_ids.index(query_id)
+        assert np.abs(run.scores[place] - scores).max() < 1e-4
+        if np.abs(np.diff(scores)).min() > 1e-4:
+            compared += 1
+            ours = demo.document_ids(run.doc_rows[place])
+            assert ours == [hit["corpus_id"] for hit in theirs]
+    assert compared > 30
 
 
 def many(tmp_path: Path) -> Dataset:
