@@ -117,6 +117,18 @@ def test_the_packed_attention_of_a_gpu(dtype: str) -> None:
     assert apart < {"fp32": 2e-6, "bf16": 3e-3}[dtype]
 
 
+def test_both_kernels_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bf16 the faster one depends on the processor; the vectors do not."""
+    sequences = [list(range(2, 302)), *[[4] * 129] * 3, *[[7, 8, 1]] * 5, [], [1]]
+    found = []
+    for fast in (True, False):
+        monkeypatch.setattr("evaluate.systems.t5._fast_bf16_attention", lambda fast=fast: fast)
+        model = T5Model(UntrainedArrays(SMALL), dtype="bf16", device="cpu")
+        assert model.attention == ("fused" if fast else "products")
+        found.append(model.forward(sequences))
+    assert (found[0] - found[1]).abs().max() < 3e-3
+
+
 def test_what_fills_a_batch_up_attends_to_little() -> None:
     """Rows without a text are many short texts: one long one would cost its square."""
     mask = _own_text_only([300, 5, 40], 8192, torch.device("cpu"))
