@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from evaluate.errors import CheckpointError, FetchError, StoreError, UsageError
-from evaluate.files import Digest, hash_file, read_json
+from evaluate.errors import CheckpointError, FetchError, UsageError
+from evaluate.files import Digest, hash_file
 from evaluate.systems.checkpoints.layout import GTR_PARTS, RELEASED
 from evaluate.systems.checkpoints.weights import (
     FolderArrays,
     configuration,
     files_if_any,
+    module_entries,
     weight_files,
 )
 
@@ -205,20 +206,8 @@ def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
             f"{path} has no modules.json, so its pooling is unknown; a GTR checkpoint is a "
             f"sentence-transformers folder with {GTR_PARTS}"
         )
-    try:
-        entries = read_json(modules_file)
-    except StoreError as error:
-        what = str(error).partition(";")[0]
-        raise CheckpointError(
-            f"the checkpoint cannot be used: {what}; get the checkpoint again"
-        ) from None
-    try:
-        types = [str(entry["type"]) for entry in entries]
-        folders = [path / str(entry["path"]) for entry in entries]
-    except (TypeError, KeyError):
-        raise CheckpointError(
-            f"{modules_file} is not a list of modules with type and path"
-        ) from None
+    entries = module_entries(path)
+    types, folders = [kind for kind, _ in entries], [folder for _, folder in entries]
     for folder in folders:
         if not folder.resolve().is_relative_to(path.resolve()):
             raise CheckpointError(f"{modules_file} names a module outside of the folder: {folder}")

@@ -9,10 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.errors import CheckpointError, StoreError, UsageError
-from evaluate.files import Digest, hash_file, read_json
+from evaluate.errors import CheckpointError, UsageError
+from evaluate.files import Digest, hash_file
 from evaluate.systems.checkpoints.hub import as_path, fetch_checkpoint, require_tokenizer
-from evaluate.systems.checkpoints.weights import configuration, files_if_any, weight_files
+from evaluate.systems.checkpoints.weights import (
+    configuration,
+    files_if_any,
+    module_entries,
+    weight_files,
+)
 
 COLBERT = "colbert-ir/colbertv2.0"
 REVISIONS = {COLBERT: "c1e84128e85ef755c096a95bdb06b47793b13acf"}
@@ -56,7 +61,7 @@ def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> Mult
 
 def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFolder:
     """Look at a folder without loading weights."""
-    modules = _modules(path)
+    modules = module_entries(path) if (path / "modules.json").is_file() else []
     for module_type, place in modules:
         if not module_type.startswith(_OWN_CODE):
             raise CheckpointError(
@@ -95,21 +100,6 @@ def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFo
     commit = path.name if from_hub else None
     fingerprint = _fingerprint(path, [place for _, place in modules])
     return MultiVectorFolder(path, encoder, found, fingerprint, commit)
-
-
-def _modules(path: Path) -> list[tuple[str, Path]]:
-    file = path / "modules.json"
-    if not file.is_file():
-        return []
-    try:
-        return [(str(entry["type"]), path / str(entry["path"])) for entry in read_json(file)]
-    except (TypeError, KeyError):
-        raise CheckpointError(f"{file} is not a list of modules with type and path") from None
-    except StoreError as error:
-        what = str(error).partition(";")[0]
-        raise CheckpointError(
-            f"the checkpoint cannot be used: {what}; get the checkpoint again"
-        ) from None
 
 
 def _fingerprint(path: Path, modules: list[Path]) -> str:

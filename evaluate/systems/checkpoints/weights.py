@@ -190,15 +190,30 @@ def _damaged(file: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"{file} cannot be read ({reason}); get the checkpoint again")
 
 
-def configuration(path: Path) -> dict[str, Any]:
-    """A JSON object of a checkpoint; CheckpointError if it is missing or is not one."""
+def json_file(path: Path) -> Any:
+    """A JSON file of a checkpoint; CheckpointError if it is missing or damaged."""
     try:
-        value = read_json(path)
+        return read_json(path)
     except StoreError as error:
         what = str(error).partition(";")[0]
         raise CheckpointError(
             f"the checkpoint cannot be used: {what}; get the checkpoint again"
         ) from None
+
+
+def module_entries(path: Path) -> list[tuple[str, Path]]:
+    """(type, folder) of each module that a folder's modules.json names, in order."""
+    file = path / "modules.json"
+    entries = json_file(file)
+    try:
+        return [(str(entry["type"]), path / str(entry["path"])) for entry in entries]
+    except (TypeError, KeyError):
+        raise CheckpointError(f"{file} is not a list of modules with type and path") from None
+
+
+def configuration(path: Path) -> dict[str, Any]:
+    """A JSON object of a checkpoint; CheckpointError if it is missing or is not one."""
+    value = json_file(path)
     if not isinstance(value, dict):
         raise CheckpointError(
             f"the checkpoint cannot be used: {path} is not a JSON object; get the checkpoint again"
