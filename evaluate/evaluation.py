@@ -20,7 +20,7 @@ from evaluate.errors import StoreError, UsageError
 from evaluate.files import Digest, atomic_write, hash_file, lock, remove_leftovers
 from evaluate.records import PER_QUERY, RECORD, RUN, Record, record_key, versions
 from evaluate.runs import Run
-from evaluate.systems.base import SearchOptions, System
+from evaluate.systems.base import SearchOptions, System, refuse_candidates
 
 DEPTH = 1000
 
@@ -67,8 +67,8 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
     record.json. A record of the same key is returned as it is, unless `again`; a record of the same
     name but of other weights or settings is not overwritten without `again` (UsageError).
     """
-    if plan.rerank is not None and not getattr(system, "reranks", False):
-        raise UsageError(f"--rerank is for colbert; {system.name} searches the whole corpus")
+    if not getattr(system, "reranks", False):
+        refuse_candidates(system.name, plan.rerank)
     name = plan.label or name_of(system, plan)
     rerank, candidates = _candidates(plan, dataset)
     fingerprint = Digest().add(system.fingerprint).add(rerank["sha256"]).hex() if rerank else ""

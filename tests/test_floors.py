@@ -52,6 +52,7 @@ WITHIN = {
         "dense",
         "bm25",
         "maxsim",
+        "token_encoder",
         "colbert",
         "costs",
     ],

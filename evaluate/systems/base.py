@@ -176,5 +176,11 @@ def require_settings(settings: Settings) -> None:
         raise UsageError(f"there is no dtype '{settings.dtype}'; choose 'fp32' or 'bf16'")
 
 
+def refuse_candidates(name: str, candidates: object) -> None:
+    """UsageError if a system that always searches the whole corpus is given candidates."""
+    if candidates is not None:
+        raise UsageError(f"--rerank is for colbert; {name} searches the whole corpus")
+
+
 def _choices() -> list[str]:
     return list(Settings.__dataclass_fields__)

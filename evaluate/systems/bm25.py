@@ -23,7 +23,7 @@ from evaluate.errors import UsageError
 from evaluate.files import fingerprint_of
 from evaluate.progress import Progress
 from evaluate.runs import Run
-from evaluate.systems.base import Found, SearchOptions, Settings
+from evaluate.systems.base import Found, SearchOptions, Settings, refuse_candidates
 from evaluate.systems.lucene.analysis import ANALYZER_VERSION, TermTable
 from evaluate.systems.lucene.scoring import Parameters, field_statistics, term_statistics
 from evaluate.systems.lucene.search import BestDocuments, FieldScoring, Queries, score_segment
@@ -80,8 +80,7 @@ class Bm25:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Build what is missing of the index, then score all queries against every segment."""
-        if options.candidates is not None:
-            raise UsageError(f"--rerank is for colbert; {self.name} searches the whole corpus")
+        refuse_candidates(self.name, options.candidates)
         start = time.perf_counter()
         blocks = plan_blocks(dataset.n_documents, min(options.block_documents, MAXIMUM_DOCUMENTS))
         progress = Progress(

@@ -14,13 +14,12 @@ from evaluate.errors import UsageError
 from evaluate.files import Digest, fingerprint_of
 from evaluate.memory import give_back
 from evaluate.progress import Progress
-from evaluate.systems.base import Encoder, Found, Kind, SearchOptions, Settings
+from evaluate.systems.base import Encoder, Found, Kind, SearchOptions, Settings, refuse_candidates
 from evaluate.systems.loading import open_encoder
 from evaluate.systems.search import (
     BlockFound,
     BlockSearch,
     for_each_device,
-    no_candidates,
     search_on,
 )
 from evaluate.topk import dense_top_k, require_finite
@@ -72,7 +71,7 @@ class DenseSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
-        no_candidates(self.name, options)
+        refuse_candidates(self.name, options.candidates)
         progress = Progress(
             f"{self.name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
         )

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import numpy as np
@@ -113,6 +114,7 @@ class TextEncoder:
             "model": type(self.model).__name__,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
+            "sentence_transformers": version("sentence-transformers"),
             "tokenizers": tokenizers.__version__,
             "device": self.model.device.type,
             "batch_tokens": self._batch_tokens,

@@ -190,9 +190,3 @@ def work_share(
     dataset = Dataset(path)
     progress = Progress(system.name, dataset.n_documents, "documents", quiet=True)
     system.block_search(dataset, options, progress).compute(share, shares)
-
-
-def no_candidates(name: str, options: SearchOptions) -> None:
-    """UsageError for a system that cannot rerank."""
-    if options.candidates is not None:
-        raise UsageError(f"--rerank is for colbert; {name} searches the whole corpus")

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ class SentenceModel:
 
     def __init__(self, folder: CheckpointFolder, *, dtype: str, device: str):
         self.device = torch.device(device)
-        self._model = _load(folder, device)
+        self._model = load_library("SentenceTransformer", folder.path, device, torch.float32)
         self.weights_bytes = 4 * sum(p.numel() for p in self._model.parameters())
         similarity = self._model.similarity_fn_name
         if similarity not in ("cosine", "dot"):
@@ -95,25 +96,25 @@ class SentenceModel:
         return chosen
 
 
-def _load(folder: CheckpointFolder, device: str) -> Any:
-    """The sentence-transformers model, weights in fp32, with nothing fetched and no code run."""
+def load_library(kind: str, path: Path, device: str, dtype: torch.dtype) -> Any:
+    """sentence-transformers' model of a class (`kind`), with nothing fetched and no code run."""
     with quiet_libraries():
-        from sentence_transformers import SentenceTransformer
+        import sentence_transformers  # here: GTR's own pass starts without it
 
         try:
-            model = SentenceTransformer(
-                str(folder.path),
+            model = getattr(sentence_transformers, kind)(
+                str(path),
                 device=device,
                 local_files_only=True,
                 trust_remote_code=False,
-                model_kwargs={"dtype": torch.float32},
+                model_kwargs={"dtype": dtype},
             )
         except Exception as error:  # whatever the libraries raise, the user gets one sentence
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(
-                f"{folder.path} cannot be loaded ({type(error).__name__}: {reason})"
+                f"{path} cannot be loaded ({type(error).__name__}: {reason})"
             ) from error
-    return model.float().eval()
+    return model.to(dtype).eval()
 
 
 @contextlib.contextmanager
