@@ -43,6 +43,7 @@ WITHIN = {
         "base",
         "checkpoints",
         "linear",
+        "precision",
         "t5",
         "encoder",
         "sentence",

@@ -22,6 +22,7 @@ from evaluate.runs import Run
 from evaluate.systems.base import Found, SearchOptions, Settings
 from evaluate.systems.checkpoints.multi_vector import COLBERT, MultiVectorFolder, open_multi_vector
 from evaluate.systems.maxsim import MaxSim, TokenVectors
+from evaluate.systems.precision import why_other_products
 from evaluate.systems.search import BlockFound, BlockSearch, for_each_device, search_on
 from evaluate.systems.token_encoder import TokenEncoder
 from evaluate.topk import NO_DOCUMENT, TopK, empty, merge, require_finite, sort_and_cut
@@ -82,11 +83,14 @@ class ColbertSystem:
             "documents",
             quiet=options.quiet,
         )
+        if other := why_other_products(self.encoder.dtype, self.encoder.products):
+            progress.say(other)
         search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
         assert isinstance(search, ColbertSearch)
         facts |= {
             "device": ",".join(each.device or self.encoder.device for each in self._each),
             "dtype": self.encoder.dtype,
+            "products": self.encoder.products,
             "query_tokens": int(search.queries.lengths.sum()),
             "dimension": self.encoder.dimension,
         }

@@ -31,6 +31,7 @@ from evaluate.systems.colbert import PREFIX, SCORES_HELD, ColbertSystem
 from evaluate.systems.encoder import packed_batches, resolve_device
 from evaluate.systems.loading import open_encoder
 from evaluate.systems.maxsim import MaxSim, TokenVectors
+from evaluate.systems.precision import products_of
 from evaluate.systems.t5 import T5Model
 from evaluate.topk import dense_top_k
 
@@ -129,7 +130,7 @@ def encoder_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCos
         dtype=dtype,
         dimension=shape.dimension,
         own_length=own_length,
-        weights_bytes=_weights_bytes(shape, dtype),
+        weights_bytes=_weights_bytes(shape, products_of(dtype, device)),
         shape=shape,
         operations_a_second=1.0,
         tokens_a_second=0.0,
@@ -248,10 +249,10 @@ def maxsim_rate(dimension: int, device: str) -> float:
     return 2 * dimension * len(queries.vectors) * len(documents.vectors) / min(taken)
 
 
-def _weights_bytes(shape: GtrShape, dtype: str) -> int:
+def _weights_bytes(shape: GtrShape, products: str) -> int:
     """Matrices in the precision of the products; embedding table and Dense are kept in fp32."""
     single = shape.vocabulary * shape.width + shape.dimension * shape.width
-    return 4 * single + (shape.parameters - single) * (2 if dtype == "bf16" else 4)
+    return 4 * single + (shape.parameters - single) * (2 if products == "bf16" else 4)
 
 
 def search_rate(dimension: int, depth: int, device: str) -> float:

@@ -16,6 +16,7 @@ from evaluate.memory import give_back
 from evaluate.progress import Progress
 from evaluate.systems.base import Encoder, Found, Kind, SearchOptions, Settings, refuse_candidates
 from evaluate.systems.loading import open_encoder
+from evaluate.systems.precision import why_other_products
 from evaluate.systems.search import (
     BlockFound,
     BlockSearch,
@@ -75,15 +76,19 @@ class DenseSystem:
         progress = Progress(
             f"{self.name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
         )
-        reason = _kernels(self._encoder).get("without_flex")
+        kernels = _kernels(self._encoder)
+        reason = kernels.get("without_flex")
         if reason:
             progress.say(f"FlexAttention does not work here, so encoding is slower ({reason})")
+        dtype = self._encoder.dtype
+        if other := why_other_products(dtype, kernels.get("products", dtype)):
+            progress.say(other)
         search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
         assert isinstance(search, DenseSearch)
         facts |= {
             "device": ",".join(each.device or self._encoder.device for each in self._each),
             "dtype": self._encoder.dtype,
-            **_kernels(self._encoder),
+            **kernels,
             "max_tokens": {kind: self.max_tokens(dataset, kind) for kind in ("query", "document")},
             "query_tokens": int(search.queries["tokens"].sum()),
             "queries_truncated": int(search.queries["truncated"].sum()),
@@ -110,12 +115,14 @@ class DenseSystem:
 
 
 def _kernels(encoder: Any) -> dict[str, Any]:
-    """Which attention ran, and why it was not FlexAttention where it should have been."""
+    """The precision of the products, which attention ran, and why it was not FlexAttention where it
+    should have been."""
     model = getattr(encoder, "model", None)
     if model is None:
         return {}
     reason = getattr(model, "without_flex", None)
-    return {"attention": model.attention, **({"without_flex": reason} if reason else {})}
+    facts = {"products": model.products, "attention": model.attention}
+    return {**facts, **({"without_flex": reason} if reason else {})}
 
 
 _COUNTED = (

@@ -24,7 +24,7 @@ from evaluate.errors import NumericalError, UsageError
 from evaluate.memory import give_back
 from evaluate.systems.base import Encoded, Kind
 
-NUMERICS = 2
+NUMERICS = 3
 """Goes up when the same vectors are computed in another order of operations."""
 _TEXTS_AT_ONCE = 128
 _BATCHES_UNTIL_TRIM = 8
@@ -35,7 +35,8 @@ class Model(Protocol):
     """What turns token ids into vectors, on one device.
 
     packs: whether a batch costs the sum of its texts' tokens (packed), or texts times the longest
-    (padded); batch_tokens: what a batch may cost unless the user says otherwise.
+    (padded); batch_tokens: what a batch may cost unless the user says otherwise; products: the
+    precision they run in, "fp32" or "bf16".
     """
 
     @property
@@ -49,6 +50,9 @@ class Model(Protocol):
 
     @property
     def batch_tokens(self) -> int: ...
+
+    @property
+    def products(self) -> str: ...
 
     @property
     def packed_layers(self) -> int: ...
@@ -118,6 +122,7 @@ class TextEncoder:
             "tokenizers": tokenizers.__version__,
             "device": self.model.device.type,
             "batch_tokens": self._batch_tokens,
+            "products": self.model.products,
             "packed": self.model.packed_layers,
             "attention": self.model.attention,
         }

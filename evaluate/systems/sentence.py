@@ -19,7 +19,7 @@ from evaluate.systems.base import Kind
 from evaluate.systems.checkpoints.hub import CheckpointFolder
 from evaluate.systems.checkpoints.weights import require_all
 from evaluate.systems.linear import pack_linear_layers
-from evaluate.systems.t5 import DTYPES
+from evaluate.systems.precision import DTYPES, products_of
 
 _CPU_BATCH_TOKENS = 2048
 _GPU_BATCH_TOKENS = 65_536
@@ -44,9 +44,10 @@ class SentenceModel:
         self.normalises = similarity == "cosine"
         self._transformer = self._model[0]
         require_all(self._transformer.auto_model.state_dict(), folder.transformer)
-        self._transformer.to(DTYPES[dtype])
+        self.products = products_of(dtype, self.device)
+        self._transformer.to(DTYPES[dtype]).to(DTYPES[self.products])
         on_cpu = self.device.type == "cpu"
-        self.packed_layers = pack_linear_layers(self._transformer) if on_cpu else 0
+        self.packed_layers = pack_linear_layers(self._model) if on_cpu else 0
         self.batch_tokens = _CPU_BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):

@@ -30,8 +30,8 @@ from evaluate.systems.checkpoints.layout import (
     GtrArrays,
 )
 from evaluate.systems.linear import Matrix
+from evaluate.systems.precision import DTYPES, products_of
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 CPU_BATCH_TOKENS = 2048
 GPU_BATCH_TOKENS = 32_768
 _FLEX_BLOCK = 128
@@ -62,14 +62,15 @@ class T5Model:
         shape = arrays.shape
         self.shape, self.dimension = shape, shape.dimension
         self.device = torch.device(device)
-        self._dtype = DTYPES[dtype]
+        self.products = products_of(dtype, self.device)
+        self._dtype = DTYPES[self.products]
         self.batch_tokens = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
 
         def array(name: str) -> torch.Tensor:
             return arrays.tensor(name).to(device=self.device, dtype=torch.float32)
 
         def matrix(weight: torch.Tensor) -> Matrix:
-            return Matrix(weight.to(self._dtype))
+            return Matrix(weight.to(DTYPES[dtype]).to(self._dtype))
 
         self._embedding = array(EMBEDDING)
         self._layers = []
@@ -84,12 +85,13 @@ class T5Model:
                     matrix(array(MLP_OUT.format(layer))),
                 )
             )
-        self._dense = array(DENSE) * array(FINAL_NORM)
+        # Packed like the others: with few rows torch's own product depends on the threads.
+        self._dense = Matrix(array(DENSE) * array(FINAL_NORM))
         self._bias = position_bias(array(POSITIONS), shape.max_distance)
         self._wide_bias = self._bias.new_empty((shape.heads, 0, 0), dtype=self._dtype)
         self._compiled: Any = None
         self.without_flex: str | None = None
-        self._fused = dtype == "fp32" or self.device.type != "cpu" or _fast_bf16_attention()
+        self._fused = self.products == "fp32" or self.device.type != "cpu" or _fast_bf16_attention()
         self._normed = _normed
         if flex if flex is not None else self.device.type == "cuda":
             self._use_flex()
@@ -130,7 +132,7 @@ class T5Model:
         # Unsafe: the lengths are right, and to look at them would wait for a GPU.
         sums = torch.segment_reduce(states, "sum", lengths=counts, axis=0, unsafe=True, initial=0)
         means = sums / counts.clamp(min=1).unsqueeze(1)
-        return _unit(functional.linear(means, self._dense))
+        return _unit(self._dense(means))
 
     def _filled(self, tokens: int) -> int:
         """Rows of the batch: the tokens, rounded up to sizes for which kernels are there already;

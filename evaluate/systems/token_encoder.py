@@ -18,8 +18,8 @@ from evaluate.systems.checkpoints.weights import require_all
 from evaluate.systems.encoder import resolve_device
 from evaluate.systems.linear import pack_linear_layers
 from evaluate.systems.maxsim import TokenVectors
+from evaluate.systems.precision import DTYPES, products_of
 from evaluate.systems.sentence import load_library, quiet_libraries
-from evaluate.systems.t5 import DTYPES
 
 NUMERICS = 1
 """Goes up when the same vectors or scores are computed in another order of operations."""
@@ -33,7 +33,8 @@ class TokenEncoder:
     def __init__(self, folder: MultiVectorFolder, settings: Settings):
         self.device = resolve_device(settings.device)
         self.dtype = settings.dtype or "fp32"
-        self._model = _load(folder, self.device, self.dtype)
+        self.products = products_of(self.dtype, self.device)
+        self._model = _load(folder, self.device, self.dtype).to(DTYPES[self.products])
         self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
         transformer = self._model[0]
         require_all(transformer.auto_model.state_dict(), folder.encoder)
@@ -66,6 +67,7 @@ class TokenEncoder:
             "transformers": transformers.__version__,
             "sentence_transformers": sentence_transformers.__version__,
             "device": torch.device(self.device).type,
+            "products": self.products,
             "packed": self._packed_layers,
             "batch": self._batch,
         }
