@@ -96,7 +96,7 @@ def test_a_run_says_so(
     system = load_system(name, device="cpu", offline=True, dtype="bf16")
     demo = load_dataset("demo", datasets_dir=tmp_path / "datasets")
     assert isinstance(demo, Dataset)
-    found = system.search(demo, SearchOptions(work_dir=tmp_path / "work"))
+    found = system.search(demo, SearchOptions(work_dir=tmp_path / "work", quiet=False))
     assert "no bf16 arithmetic on this device" in capsys.readouterr().err
     assert (found.facts["dtype"], found.facts["products"]) == ("bf16", "fp32")
 
