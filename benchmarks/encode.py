@@ -16,7 +16,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,15 @@ from evaluate.systems.loading import open_encoder
 
 MAX_TOKENS = 512
 Encode = Callable[[list[str]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """encode: texts -> vectors; dtype: what it was asked for; products: what it multiplies in."""
+
+    encode: Encode
+    dtype: str
+    products: str
 
 
 def main() -> int:
@@ -69,25 +78,26 @@ def main() -> int:
         if options.profile:
             _profile(folder, whole[: options.texts])
             return 0
-        contestants = everyone(folder)
+        contestants, count = everyone(folder)
         _agree(contestants, whole[:12] + short[:12])
         for title, texts in (("whole documents", whole), ("20 to 80 words", short)):
-            _race(title, texts, contestants, options, shape, rates)
+            _race(title, texts, count(texts), contestants, options, shape, rates)
     return 0
 
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def everyone(folder: Path) -> dict[str, tuple[str, Encode]]:
-    """Name -> (precision, texts to vectors)."""
+def everyone(folder: Path) -> tuple[dict[str, Contestant], Encode]:
+    """Contestants by name, and what counts the tokens of texts."""
     from sentence_transformers import SentenceTransformer
 
-    found: dict[str, tuple[str, Encode]] = {}
-    counted = open_encoder(str(folder), Settings(device="cpu", dtype="fp32", offline=True)).encoder
-    found["ours, fp32"] = ("fp32", _ours(counted))
-    bf16 = open_encoder(str(folder), Settings(device="cpu", dtype="bf16", offline=True)).encoder
-    found["ours, bf16"] = ("bf16", _ours(bf16))
+    found: dict[str, Contestant] = {}
+    for name in _DTYPES:
+        ours = open_encoder(str(folder), Settings(device="cpu", dtype=name, offline=True)).encoder
+        products = ours.model.products
+        note = "" if products == name else f" (products in {products})"
+        found[f"ours, {name}{note}"] = Contestant(_ours(ours), name, products)
     for name, dtype in _DTYPES.items():
         model = SentenceTransformer(
             str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype}
@@ -100,12 +110,12 @@ def everyone(folder: Path) -> dict[str, tuple[str, Encode]]:
                 )
                 return vectors.float().numpy()
 
-            found[f"sentence-transformers, {name}, batch {batch}"] = (name, encode)
-    found["count"] = (
-        "",
-        lambda texts: counted.encode(texts, kind="document", max_tokens=MAX_TOKENS).tokens,
-    )
-    return found
+            found[f"sentence-transformers, {name}, batch {batch}"] = Contestant(encode, name, name)
+
+    def count(texts: list[str]) -> np.ndarray:
+        return ours.encode(texts, kind="document", max_tokens=MAX_TOKENS).tokens
+
+    return found, count
 
 
 def _ours(encoder: Any) -> Encode:
@@ -129,33 +139,30 @@ def _profile(folder: Path, texts: list[str]) -> None:
     print(table(rows, {"operator": "s", "share": ".1%"}))
 
 
-def _agree(contestants: dict[str, tuple[str, Encode]], texts: list[str]) -> None:
+def _agree(contestants: dict[str, Contestant], texts: list[str]) -> None:
     """fp32 must be the same; bf16 is told."""
-    reference = contestants["sentence-transformers, fp32, batch 32"][1](texts)
-    for name, (dtype, encode) in contestants.items():
-        if name == "count":
-            continue
-        apart = float(np.abs(encode(texts) - reference).max())
+    reference = contestants["sentence-transformers, fp32, batch 32"].encode(texts)
+    for name, contestant in contestants.items():
+        apart = float(np.abs(contestant.encode(texts) - reference).max())
         print(f"largest difference from sentence-transformers fp32: {name}: {apart:.1e}")
-        if dtype == "fp32" and apart > 2e-5:
+        if contestant.dtype == "fp32" and apart > 2e-5:
             raise SystemExit(f"{name} gives other vectors")
 
 
 def _race(
     title: str,
     texts: list[str],
-    contestants: dict[str, tuple[str, Encode]],
+    lengths: np.ndarray,
+    contestants: dict[str, Contestant],
     options: argparse.Namespace,
     shape: GtrShape,
     rates: dict[str, float],
 ) -> None:
     seconds = dict.fromkeys(contestants, 0.0)
-    lengths = contestants["count"][1](texts)
-    del seconds["count"]
     for number in range(options.rounds):
         part = texts[number * options.texts : (number + 1) * options.texts]
         for name in seconds:
-            encode = contestants[name][1]
+            encode = contestants[name].encode
             if number == 0:
                 encode(part[:16])
             start = time.perf_counter()
@@ -171,7 +178,7 @@ def _race(
             "times default": default / spent,
             "times best bf16": best / spent,
             "GFLOP/s": work / spent / 1e9,
-            "of matrix rate": work / spent / rates[contestants[name][0]],
+            "of matrix rate": work / spent / rates[contestants[name].products],
         }
         for name, spent in seconds.items()
     ]

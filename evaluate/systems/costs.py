@@ -124,18 +124,20 @@ def encoder_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCos
         shape = folder.arrays().shape
         face = text_face(folder.path, folder.transformer)
         tokenizer, own_length = face.tokenizer, face.own_length
+    products = products_of(dtype, device)
     cost = EncoderCost(
         name=name,
         device=device,
         dtype=dtype,
         dimension=shape.dimension,
         own_length=own_length,
-        weights_bytes=_weights_bytes(shape, products_of(dtype, device)),
+        weights_bytes=_weights_bytes(shape, products),
         shape=shape,
         operations_a_second=1.0,
         tokens_a_second=0.0,
         tokenizer=tokenizer,
-        how=f"measured now with {min(_LAYERS_TRIED, shape.layers)} layers of this shape",
+        how=f"measured now with {min(_LAYERS_TRIED, shape.layers)} layers of this shape"
+        + ("" if products == dtype else f", products in {products}"),
     )
     return replace(cost, operations_a_second=_rate(cost, sample))
 
