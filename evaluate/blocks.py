@@ -40,6 +40,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 DEFAULT_BLOCK = 65_536
 """Documents in a block."""
+_TICK = 0.5
+"""Seconds between two looks at other processes."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +169,12 @@ def beside(
     *,
     processes: int,
     done: Callable[[int], None] = lambda _: None,
+    waiting_on: Callable[[], None] = lambda: None,
 ) -> Iterator[Callable[[], None]]:
     """`in_processes`, while this process does work of its own in the body of the `with`.
 
-    Gives a function that raises what has failed so far; the end of the body waits for the rest. If
-    the body or a call fails, the processes are stopped.
+    Gives a function that raises what has failed so far; the end of the body waits for the rest, and
+    calls `waiting_on` now and then. If the body or a call fails, the processes are stopped.
     """
     workers = min(processes, len(calls))
     context = multiprocessing.get_context("spawn")
@@ -189,9 +192,12 @@ def beside(
 
         try:
             yield look
-            for ended in futures.as_completed(waiting):
-                ended.result()
-                done(waiting[ended])
+            while waiting:
+                ended, _ = futures.wait(waiting, _TICK, return_when=futures.FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
+                    done(waiting.pop(future))
+                waiting_on()
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in set(multiprocessing.active_children()) - before:

@@ -4,7 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import IO
+
+import numpy as np
+
+
+class Tally:
+    """What several processes have done of one work: int64[processes, 2] (done, and of that what
+    was there already) in a small file. Each writes a row of its own, so none waits for another,
+    also not for a dead one."""
+
+    def __init__(self, path: Path, processes: int, *, new: bool = False):
+        self._counts = np.memmap(path, np.int64, "w+" if new else "r+", shape=(processes, 2))
+
+    def tell(self, process: int, done: int, skipped: int) -> None:
+        self._counts[process] = (done, skipped)
+
+    def of_others(self, process: int) -> tuple[int, int]:
+        """(done, skipped) of all processes but this one."""
+        done, skipped = self._counts.sum(axis=0) - self._counts[process]
+        return int(done), int(skipped)
 
 
 class Progress:
@@ -31,6 +51,21 @@ class Progress:
         self._shown = self._start
         self._done = 0
         self._skipped = 0
+        self._tally: tuple[Tally, int] | None = None
+
+    def share(self, tally: Tally, process: int) -> None:
+        """Tell `tally` what this process does from now on, and show what all of them have done."""
+        self._tally = (tally, process)
+
+    def gather(self) -> None:
+        """Count what the other processes did as done here; the sharing is over."""
+        done, skipped = self._others()
+        self._tally = None
+        self._done += done
+        self._skipped += skipped
+
+    def _others(self) -> tuple[int, int]:
+        return (0, 0) if self._tally is None else self._tally[0].of_others(self._tally[1])
 
     def begin(self, done: int, total: int | None) -> None:
         """Start anew with `done` of `total` there already."""
@@ -45,10 +80,22 @@ class Progress:
     def advance(self, count: int) -> None:
         """`count` more units of work were done."""
         self._done += count
+        self._tell()
         now = time.monotonic()
         if not self._quiet and now - self._shown >= self._interval:
             self._shown = now
             self._show(end="\r" if self._terminal else "\n")
+
+    def skip(self, count: int) -> None:
+        """`count` more units of work were there already."""
+        self._done += count
+        self._skipped += count
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._tally is not None:
+            tally, process = self._tally
+            tally.tell(process, self._done, self._skipped)
 
     def reach(self, done: int) -> None:
         """So much is done in all; what `advance` was not told of was there already."""
@@ -67,19 +114,21 @@ class Progress:
 
     def _show(self, *, end: str, finished: bool = False) -> None:
         elapsed = max(time.monotonic() - self._start, 1e-9)
-        rate = (self._done - self._skipped) / elapsed
-        parts = [f"{self._stage}: {self._done:,}"]
+        others = self._others()
+        done, skipped = self._done + others[0], self._skipped + others[1]
+        rate = (done - skipped) / elapsed
+        parts = [f"{self._stage}: {done:,}"]
         if self._total is not None:
             parts[0] += f" of {self._total:,}"
         parts[0] += f" {self._unit}"
-        if self._skipped:
-            parts.append(f"{self._skipped:,} were there already")
+        if skipped:
+            parts.append(f"{skipped:,} were there already")
         if rate > 0:
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2f}/s")
         if finished:
             parts.append(f"took {duration(elapsed)}")
         elif self._total is not None and rate > 0:
-            parts.append(f"{duration((self._total - self._done) / rate)} left")
+            parts.append(f"{duration((self._total - done) / rate)} left")
         clear = "\r\x1b[K" if self._terminal else ""
         self._stream.write(f"{clear}{', '.join(parts)}{end}")
         self._stream.flush()

@@ -162,7 +162,7 @@ def build_index(
     missing = []
     for block in blocks:
         if store.has(_key(dataset, mode, block)):
-            progress.reach(progress.done + len(block))
+            progress.skip(len(block))
         else:
             missing.append(block)
     in_processes(

@@ -6,6 +6,7 @@ merge, the progress and the processes of further devices are the same for all.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ from evaluate.data.columns import UNIT
 from evaluate.data.store import Dataset
 from evaluate.errors import UsageError
 from evaluate.files import Digest
-from evaluate.progress import Progress
+from evaluate.progress import Progress, Tally
 from evaluate.runs import Run
 from evaluate.systems.base import SearchOptions, Settings, load_system
 from evaluate.systems.encoder import resolve_device
@@ -102,7 +103,9 @@ class BlockSearch(ABC):
     def compute(self, share: int, shares: int, *, watch: Callable[[], None] = lambda: None) -> None:
         """Do every `shares`-th block from `share` on; `watch` is called after each."""
         for block in self._blocks()[share::shares]:
+            before = self._progress.done
             self._done(block)
+            self._progress.skip(len(block) - (self._progress.done - before))
             watch()
 
     def _blocks(self) -> list[Block]:
@@ -170,23 +173,46 @@ def search_on(
         options = replace(options, block_documents=size)
     search = system.block_search(dataset, options, progress)
     if shares > 1:
-        calls = [
-            (name, replace(settings, offline=True), dataset.path, options, share, shares)
-            for share, settings in enumerate(each)
-        ]
-        with beside(work_share, calls[1:], processes=shares - 1) as look:
-            search.compute(0, shares, watch=look)
+        with tempfile.TemporaryDirectory() as scratch:
+            counts = Path(scratch) / "done"
+            progress.share(Tally(counts, shares, new=True), 0)
+            calls = [
+                (
+                    name,
+                    replace(settings, offline=True),
+                    dataset.path,
+                    options,
+                    share,
+                    shares,
+                    counts,
+                )
+                for share, settings in enumerate(each)
+            ]
+            others = beside(
+                work_share, calls[1:], processes=shares - 1, waiting_on=lambda: progress.advance(0)
+            )
+            with others as look:
+                search.compute(0, shares, watch=look)
+            progress.gather()
     run, facts = search.run()
     return search, run, facts
 
 
 def work_share(
-    name: str, settings: Settings, path: Path, options: SearchOptions, share: int, shares: int
+    name: str,
+    settings: Settings,
+    path: Path,
+    options: SearchOptions,
+    share: int,
+    shares: int,
+    counts: Path,
 ) -> None:
-    """In a process of its own: the blocks of one share, left in the folder of blocks."""
+    """In a process of its own: the blocks of one share, left in the folder of blocks; `counts` is
+    the file of the tally."""
     if settings.device == "cpu":
         torch.set_num_threads(max(1, torch.get_num_threads() // shares))
     system: Any = load_system(name, settings)
     dataset = Dataset(path)
     progress = Progress(system.name, dataset.n_documents, "documents", quiet=True)
+    progress.share(Tally(counts, shares), share)
     system.block_search(dataset, options, progress).compute(share, shares)

@@ -1,0 +1,90 @@
+"""What the line of progress says, also of work that several processes share."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from evaluate.data.catalogue import load_dataset
+from evaluate.data.store import Dataset
+from evaluate.demo import CHECKPOINT_DIR
+from evaluate.progress import Progress, Tally, duration
+from evaluate.systems.base import SearchOptions, load_system
+from tests.systems.test_dense import many
+
+
+def of_stage(stream: io.StringIO, total: int = 1000) -> Progress:
+    return Progress("toy", total, "documents", stream=stream)
+
+
+def test_what_was_there_already_makes_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    progress = of_stage(stream)
+    progress.skip(500)
+    now[0] += 20
+    progress.advance(100)
+    assert stream.getvalue() == (
+        "toy: 600 of 1,000 documents, 500 were there already, 5.00/s, 1 min 20 s left\n"
+    )
+
+
+def test_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tells its own; the one that shows counts all of them, and once."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    first, second = of_stage(stream), Progress("other", 1000, "documents", quiet=True)
+    first.share(Tally(tmp_path / "done", 2, new=True), 0)
+    second.share(Tally(tmp_path / "done", 2), 1)
+    second.skip(200)
+    second.advance(300)
+    now[0] += 20
+    first.advance(100)
+    assert stream.getvalue() == (
+        "toy: 600 of 1,000 documents, 200 were there already, 20/s, 20 s left\n"
+    )
+    first.gather()
+    first.reach(1000)
+    assert first.done == 1000
+    now[0] += 20
+    first.finish()
+    assert stream.getvalue().splitlines()[-1] == (
+        "toy: 1,000 of 1,000 documents, 600 were there already, 10/s, took 40 s"
+    )
+
+
+def test_two_devices_count_every_document_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = many(tmp_path)
+    system = load_system(str(CHECKPOINT_DIR), device="cpu,cpu", offline=True)
+    options = SearchOptions(work_dir=tmp_path / "work", block_documents=1024, quiet=False)
+    system.search(dataset, options)
+    n = f"{dataset.n_documents:,}"
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(rf".*: {n} of {n} documents, [0-9.,]+/s, took .*", last)
+    system.search(dataset, options)
+    assert f"{n} of {n} documents, {n} were there already" in capsys.readouterr().err
+
+
+def test_one_device_that_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = load_dataset("demo", datasets_dir=tmp_path / "datasets")
+    assert isinstance(demo, Dataset)
+    system = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
+    options = SearchOptions(work_dir=tmp_path / "work", quiet=False)
+    for said in (r": 341 of 341 documents, [0-9.,]+/s", r"documents, 341 were there already, took"):
+        system.search(demo, options)
+        assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.04, "0.0 s"), (42, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"), (273600, "3 d 4 h")],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
