@@ -7,6 +7,7 @@ tokens are those that were really encoded. The matrix rate is the best of torch'
 products at the sizes of the model.
 
     python benchmarks/encode.py [--source FOLDER] [--texts N] [--rounds N] [--only fp32|bf16]
+    python benchmarks/encode.py [--size base|large] [--profile]
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ def _profile(folder: Path, texts: list[str]) -> None:
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         encode(texts)
     entries = sorted(seen.key_averages(), key=lambda entry: -entry.self_cpu_time_total)
+    print(f"products in {bf16.model.products}")
     total = sum(entry.self_cpu_time_total for entry in entries)
     rows = [
         {"operator": entry.key, "share": entry.self_cpu_time_total / total} for entry in entries[:8]

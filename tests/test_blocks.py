@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from evaluate.blocks import BlockStore, content_key, plan_blocks
+from evaluate.blocks import BlockStore, beside, content_key, plan_blocks
 from evaluate.errors import UsageError
 
 
@@ -79,3 +80,11 @@ def test_key_depends_on_text_place_and_parts() -> None:
     changed_elsewhere = digests.copy()
     changed_elsewhere[2] = 0
     assert content_key(changed_elsewhere, one, "a") == content_key(digests, one, "a")
+
+
+def test_others_are_looked_at_while_they_are_waited_for() -> None:
+    """A call that takes longer than the body: time passes, and somebody may want to show it."""
+    looked = []
+    with beside(time.sleep, [(1.6,)], processes=1, waiting_on=lambda: looked.append(1)):
+        assert not looked
+    assert len(looked) >= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from doubles import write_beir
 
 from evaluate import cli, load_dataset
-from evaluate.demo import CHECKPOINT_DIR
+from evaluate.demo import CHECKPOINT_DIR, COLBERT_DIR
 from evaluate.errors import UsageError
 from evaluate.planning import plan_run
 from evaluate.systems.base import Settings
@@ -75,6 +76,17 @@ def test_another_encoder_is_measured_whole(minilm: str, folders: Path) -> None:
     assert plan.encoder.weights_bytes > 80e6
     assert plan.datasets[0].operations is None
     assert plan.datasets[0].encode_seconds > 0
+
+
+@pytest.mark.parametrize("name", [str(CHECKPOINT_DIR), f"colbert:{COLBERT_DIR}"])
+def test_products_in_another_precision_are_named(
+    name: str, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capabilities = {"avx512_bf16": False, "amx_bf16": False}
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities, raising=False)
+    for dtype, named in (("bf16", True), ("fp32", False)):
+        plan = plan_run(name, ["demo"], replace(CPU, dtype=dtype), datasets_dir=folders)
+        assert plan.encoder.how.endswith(", products in fp32") == named
 
 
 def test_a_dataset_of_ones_own(tmp_path: Path, folders: Path) -> None:

@@ -137,7 +137,7 @@ def encoder_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCos
         tokens_a_second=0.0,
         tokenizer=tokenizer,
         how=f"measured now with {min(_LAYERS_TRIED, shape.layers)} layers of this shape"
-        + ("" if products == dtype else f", products in {products}"),
+        + _other(dtype, products),
     )
     return replace(cost, operations_a_second=_rate(cost, sample))
 
@@ -192,6 +192,7 @@ def _measured_whole(
     seconds = time.perf_counter() - start
     model = getattr(encoder, "model", None)
     tokenizer = getattr(model, "tokenizer", None)
+    products = getattr(model, "products", dtype)
     return EncoderCost(
         name=name,
         device=device,
@@ -203,7 +204,7 @@ def _measured_whole(
         operations_a_second=0.0,
         tokens_a_second=max(tokens, len(texts)) / seconds,
         tokenizer=tokenizer,
-        how=f"measured now on {len(texts)} texts",
+        how=f"measured now on {len(texts)} texts" + _other(dtype, products),
     )
 
 
@@ -228,9 +229,13 @@ def _colbert_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCo
         operations_a_second=0.0,
         tokens_a_second=max(int(found.lengths.sum()), 1) / seconds,
         tokenizer=encoder.tokenizer,
-        how=f"measured now on {len(texts)} texts",
+        how=f"measured now on {len(texts)} texts" + _other(encoder.dtype, encoder.products),
         query_vectors=int(encoder.knobs["query_length"]),
     )
+
+
+def _other(dtype: str, products: str) -> str:
+    return "" if products == dtype else f", products in {products}"
 
 
 def maxsim_rate(dimension: int, device: str) -> float:

@@ -7,12 +7,15 @@ software bf16 is several times slower than fp32 and no nearer to what other devi
 
 from __future__ import annotations
 
-import platform
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
+from torch import nn
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-_X86_BF16 = ("avx512_bf16", "amx_bf16")
+_CPU_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
+"""What torch calls it on x86 and on ARM."""
 
 
 def products_of(dtype: str, device: torch.device | str) -> str:
@@ -30,10 +33,22 @@ def why_other_products(dtype: str, products: str) -> str | None:
     )
 
 
+def rounded(model: nn.Module, dtype: str, products: str) -> nn.Module:
+    """The model in `dtype`, or its weights rounded to it where the products are others; what is not
+    a weight (tables of positions) then stays as it is."""
+    if products == dtype:
+        return model.to(DTYPES[dtype])
+    for weight in model.parameters():
+        weight.data = weight.data.to(DTYPES[dtype]).to(DTYPES[products])
+    return model
+
+
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return True  # where it is not known, torch may do as it is asked
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in _X86_BF16)
+        # From Ampere on; torch itself asks the current device only.
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device)[0] >= 8
+    # Older versions of torch do not tell, and not of every architecture: they get what is asked.
+    ask: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = ask()
+    known = [bool(capabilities[name]) for name in _CPU_BF16 if name in capabilities]
+    return any(known) or not known

@@ -34,6 +34,7 @@ from evaluate.progress import Progress, Tally
 from evaluate.runs import Run
 from evaluate.systems.base import SearchOptions, Settings, load_system
 from evaluate.systems.encoder import resolve_device
+from evaluate.systems.precision import products_of
 from evaluate.topk import TopK, empty, merge
 
 
@@ -151,6 +152,11 @@ def for_each_device(settings: Settings) -> list[Settings]:
         raise UsageError(
             f"--device {settings.device} mixes kinds of devices, whose vectors differ in their "
             "last bits; name devices of one kind"
+        )
+    if len({products_of(one.dtype or "fp32", resolve_device(one.device)) for one in each}) > 1:
+        raise UsageError(
+            f"not all of --device {settings.device} have {settings.dtype} arithmetic, and their "
+            "vectors would differ; name those that have, or give --dtype fp32"
         )
     return each
 

@@ -19,7 +19,7 @@ from evaluate.systems.base import Kind
 from evaluate.systems.checkpoints.hub import CheckpointFolder
 from evaluate.systems.checkpoints.weights import require_all
 from evaluate.systems.linear import pack_linear_layers
-from evaluate.systems.precision import DTYPES, products_of
+from evaluate.systems.precision import products_of, rounded
 
 _CPU_BATCH_TOKENS = 2048
 _GPU_BATCH_TOKENS = 65_536
@@ -45,7 +45,7 @@ class SentenceModel:
         self._transformer = self._model[0]
         require_all(self._transformer.auto_model.state_dict(), folder.transformer)
         self.products = products_of(dtype, self.device)
-        self._transformer.to(DTYPES[dtype]).to(DTYPES[self.products])
+        rounded(self._transformer, dtype, self.products)
         on_cpu = self.device.type == "cpu"
         self.packed_layers = pack_linear_layers(self._model) if on_cpu else 0
         self.batch_tokens = _CPU_BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS

@@ -99,7 +99,8 @@ class T5Model:
     @property
     def packed_layers(self) -> int:
         """How many matrices are in oneDNN's layout."""
-        return sum(m.is_packed for layer in self._layers for m in layer.matrices)
+        matrices = [self._dense, *(m for layer in self._layers for m in layer.matrices)]
+        return sum(matrix.is_packed for matrix in matrices)
 
     @property
     def attention(self) -> str:

@@ -18,7 +18,7 @@ from evaluate.systems.checkpoints.weights import require_all
 from evaluate.systems.encoder import resolve_device
 from evaluate.systems.linear import pack_linear_layers
 from evaluate.systems.maxsim import TokenVectors
-from evaluate.systems.precision import DTYPES, products_of
+from evaluate.systems.precision import DTYPES, products_of, rounded
 from evaluate.systems.sentence import load_library, quiet_libraries
 
 NUMERICS = 1
@@ -34,7 +34,7 @@ class TokenEncoder:
         self.device = resolve_device(settings.device)
         self.dtype = settings.dtype or "fp32"
         self.products = products_of(self.dtype, self.device)
-        self._model = _load(folder, self.device, self.dtype).to(DTYPES[self.products])
+        self._model = _load(folder, self.device, self.dtype, self.products)
         self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
         transformer = self._model[0]
         require_all(transformer.auto_model.state_dict(), folder.encoder)
@@ -98,16 +98,16 @@ class TokenEncoder:
         )
 
 
-def _load(folder: MultiVectorFolder, device: str, dtype: str) -> Any:
+def _load(folder: MultiVectorFolder, device: str, dtype: str, products: str) -> Any:
     torch.set_float32_matmul_precision("highest")
-    model = load_library("MultiVectorEncoder", folder.path, device, DTYPES[dtype])
+    model = load_library("MultiVectorEncoder", folder.path, device, DTYPES[products])
     for name, values in model.state_dict().items():
         if values.is_floating_point() and not bool(values.isfinite().all()):
             raise CheckpointError(
                 f"{folder.path}: the array {name} has values that are not finite; get or save the "
                 "checkpoint again"
             )
-    return model.to(DTYPES[dtype]).eval()
+    return rounded(model, dtype, products).eval()
 
 
 def _choose(model: Any, settings: Settings, folder: MultiVectorFolder) -> None:

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from evaluate.data.catalogue import load_dataset
 from evaluate.data.store import Dataset
 from evaluate.demo import CHECKPOINT_DIR, COLBERT_DIR
-from evaluate.systems.base import SearchOptions, load_system
+from evaluate.errors import UsageError
+from evaluate.systems.base import SearchOptions, Settings, load_system
 from evaluate.systems.checkpoints.layout import POSITIONS
 from evaluate.systems.checkpoints.untrained import UntrainedArrays
-from evaluate.systems.precision import products_of, why_other_products
+from evaluate.systems.precision import products_of, rounded
+from evaluate.systems.search import for_each_device
 from evaluate.systems.t5 import T5Model
 from tests.systems.test_t5 import SMALL
 
@@ -21,8 +24,7 @@ WITHOUT = {"architecture": "x86_64", "avx2": True, "avx512_f": True, "avx512_bf1
 
 
 def on_processor(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object]) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,9 @@ def on_processor(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object
         (WITHOUT, "fp32"),
         ({**WITHOUT, "avx512_bf16": True}, "bf16"),
         ({**WITHOUT, "amx_bf16": True}, "bf16"),
-        ({}, "fp32"),
+        ({"architecture": "arm64", "neon": True, "bf16": False}, "fp32"),
+        ({"architecture": "arm64", "neon": True, "bf16": True}, "bf16"),
+        ({"architecture": "another"}, "bf16"),
     ],
 )
 def test_of_a_processor(
@@ -42,19 +46,41 @@ def test_of_a_processor(
     assert products_of("fp32", "cpu") == "fp32"
 
 
-def test_of_a_processor_that_torch_knows_less_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "arm64")
-    monkeypatch.setattr("torch.cpu.get_capabilities", dict)
+def test_of_a_torch_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("torch.cpu.get_capabilities", raising=False)
     assert products_of("bf16", "cpu") == "bf16"
 
 
-@pytest.mark.parametrize(("native", "products"), [(True, "bf16"), (False, "fp32")])
-def test_of_a_gpu(monkeypatch: pytest.MonkeyPatch, native: bool, products: str) -> None:
-    def supported(including_emulation: bool = True) -> bool:
-        return native or including_emulation
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One like A100, one like T4."""
+    generation = {0: (8, 0), 1: (7, 5)}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(
+        "torch.cuda.get_device_capability", lambda device: generation[torch.device(device).index]
+    )
 
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", supported)
-    assert products_of("bf16", "cuda:1") == products
+
+def test_of_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    two_gpus(monkeypatch)
+    assert [products_of("bf16", f"cuda:{n}") for n in (0, 1)] == ["bf16", "fp32"]
+
+
+def test_gpus_with_and_without_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    two_gpus(monkeypatch)
+    with pytest.raises(UsageError, match="not all of --device cuda:0,cuda:1 have bf16 arithmetic"):
+        for_each_device(Settings(device="cuda:0,cuda:1", dtype="bf16"))
+    assert len(for_each_device(Settings(device="cuda:0,cuda:1"))) == 2
+
+
+def test_what_is_no_weight_is_not_rounded() -> None:
+    net = nn.Linear(3, 2)
+    net.register_buffer("places", torch.tensor([1 / 3]))
+    weight, places = net.weight.detach().clone(), torch.tensor([1 / 3])
+    rounded(net, "bf16", "fp32")
+    assert torch.equal(net.weight, weight.bfloat16().float())
+    assert torch.equal(net.places, places)
+    assert rounded(net, "bf16", "bf16").weight.dtype == torch.bfloat16
 
 
 class PlainNorms(UntrainedArrays):
@@ -85,22 +111,20 @@ def test_without_arithmetic_weights_are_rounded(monkeypatch: pytest.MonkeyPatch)
     assert 0 < (found - exact).abs().max() < 5e-3
 
 
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", [str(CHECKPOINT_DIR), f"colbert:{COLBERT_DIR}"])
 def test_a_run_says_so(
     name: str,
+    dtype: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     on_processor(monkeypatch, WITHOUT)
-    system = load_system(name, device="cpu", offline=True, dtype="bf16")
+    system = load_system(name, device="cpu", offline=True, dtype=dtype)
     demo = load_dataset("demo", datasets_dir=tmp_path / "datasets")
     assert isinstance(demo, Dataset)
     found = system.search(demo, SearchOptions(work_dir=tmp_path / "work", quiet=False))
-    assert "no bf16 arithmetic on this device" in capsys.readouterr().err
-    assert (found.facts["dtype"], found.facts["products"]) == ("bf16", "fp32")
-
-
-def test_nothing_is_said_where_there_is() -> None:
-    assert why_other_products("bf16", "bf16") is None
-    assert why_other_products("fp32", "fp32") is None
+    said = "no bf16 arithmetic on this device" in capsys.readouterr().err
+    assert said == (dtype == "bf16")
+    assert (found.facts["dtype"], found.facts["products"]) == (dtype, "fp32")

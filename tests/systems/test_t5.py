@@ -83,6 +83,13 @@ def test_equal_to_sentence_transformers(folder: Path) -> None:
         assert np.abs(alone.vectors[0] - expected[index]).max() < 2e-5
 
 
+@pytest.fixture
+def real_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bf16 products also on a processor that has no arithmetic for them."""
+    monkeypatch.setattr("evaluate.systems.t5.products_of", lambda dtype, _: dtype)
+
+
+@pytest.mark.usefixtures("real_bf16")
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_what_a_text_is_batched_with(small: Path, dtype: str) -> None:
     """A text's vector beside whatever others: the same to 1e-6 in fp32, to 2e-3 in bf16."""
@@ -97,6 +104,7 @@ def test_what_a_text_is_batched_with(small: Path, dtype: str) -> None:
         assert np.abs(vectors - found[0]).max() < tolerance
 
 
+@pytest.mark.usefixtures("real_bf16")
 def test_bf16_is_near_fp32() -> None:
     sequences = [[*list(range(2, 2 + n)), 1] for n in (1, 20, 200)]
     fp32 = T5Model(UntrainedArrays(SMALL), dtype="fp32", device="cpu").forward(sequences)
@@ -105,6 +113,7 @@ def test_bf16_is_near_fp32() -> None:
     assert 0 < (fp32 - bf16).abs().max() < 5e-3
 
 
+@pytest.mark.usefixtures("real_bf16")
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_the_packed_attention_of_a_gpu(dtype: str) -> None:
@@ -117,13 +126,13 @@ def test_the_packed_attention_of_a_gpu(dtype: str) -> None:
     assert apart < {"fp32": 2e-6, "bf16": 3e-3}[dtype]
 
 
+@pytest.mark.usefixtures("real_bf16")
 def test_both_kernels_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """In bf16 the faster one depends on the processor; the vectors do not."""
     sequences = [list(range(2, 302)), *[[4] * 129] * 3, *[[7, 8, 1]] * 5, [], [1]]
     found = []
     for fast in (True, False):
         monkeypatch.setattr("evaluate.systems.t5._fast_bf16_attention", lambda fast=fast: fast)
-        monkeypatch.setattr("evaluate.systems.t5.products_of", lambda dtype, _: dtype)
         model = T5Model(UntrainedArrays(SMALL), dtype="bf16", device="cpu")
         assert model.attention == ("fused" if fast else "products")
         found.append(model.forward(sequences))
