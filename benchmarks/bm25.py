@@ -48,12 +48,11 @@ def folder_size(folder: Path) -> int:
 
 
 def run_ours(store: Path, name: str, scratch: Path, processes: int) -> dict[str, Any]:
+    from gtr_beir.data.store import Dataset
+    from gtr_beir.ranking import measures
+    from gtr_beir.systems.base import SearchOptions, load_system
+    from gtr_beir.systems.bm25 import INDEX
     from scale import TreeMemory
-
-    from evaluate import measures
-    from evaluate.data.store import Dataset
-    from evaluate.systems.base import SearchOptions, load_system
-    from evaluate.systems.bm25 import INDEX
 
     dataset = Dataset(store / name)
     options = SearchOptions(work_dir=scratch, k=DEPTH, processes=processes)
@@ -77,9 +76,9 @@ def run_bm25s(store: Path, name: str, scratch: Path, _: int) -> dict[str, Any]:
     import numpy as np
     import Stemmer
 
-    from evaluate import measures
-    from evaluate.data.store import Dataset
-    from evaluate.runs import Run
+    from gtr_beir.data.store import Dataset
+    from gtr_beir.ranking import measures
+    from gtr_beir.ranking.runs import Run
 
     dataset = Dataset(store / name)
     texts: list[str] = []
@@ -134,9 +133,8 @@ def main() -> int:
         emit(function(Path(store), name, Path(scratch), int(processes)))
         return 0
     require_folder(options.source)
+    from gtr_beir.data.importing import import_beir
     from scale import write_corpus
-
-    from evaluate.data.importing import import_beir
 
     print(f"{machine_line()}; {version_line('bm25s', 'numba')}\n", flush=True)
     rows = []

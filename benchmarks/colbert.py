@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from measure import (
     SCIFACT,
     child,
@@ -120,7 +121,7 @@ def _vectors(folder: Path) -> dict[str, Any]:
     from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
     from sentence_transformers.sentence_transformer.modules import Normalize
 
-    from evaluate.systems.linear import pack_linear_layers
+    from gtr_beir.encoders.linear import pack_linear_layers
 
     torch.manual_seed(0)
     source = Path((folder / "source").read_text())
@@ -160,7 +161,7 @@ def _judgements(source: Path) -> list[str]:
 
 
 def _given(folder: Path) -> tuple[Any, Any, list[str], list[str], dict[str, dict[str, int]]]:
-    from evaluate.systems.maxsim import TokenVectors
+    from gtr_beir.encoders.base import TokenVectors
 
     def packed(name: str) -> TokenVectors:
         return TokenVectors(
@@ -179,8 +180,9 @@ def _ours(folder: Path) -> dict[str, Any]:
     """What the program does with a block, unit by unit, then pytrec_eval."""
     import pytrec_eval
 
-    from evaluate.systems.maxsim import MaxSim, TokenVectors
-    from evaluate.topk import TopK, merge, sort_and_cut
+    from gtr_beir.encoders.base import TokenVectors
+    from gtr_beir.ranking.topk import TopK, merge, sort_and_cut
+    from gtr_beir.systems.maxsim import MaxSim
 
     queries, documents, query_ids, document_ids, qrels = _given(folder)
     queries = TokenVectors(np.array(queries.vectors), queries.lengths)
@@ -274,7 +276,7 @@ class _Pool:
         self._pool /= np.linalg.norm(self._pool, axis=1, keepdims=True)
 
     def encode(self, texts: list[str], *, kind: str) -> Any:
-        from evaluate.systems.maxsim import TokenVectors
+        from gtr_beir.encoders.base import TokenVectors
 
         seeds = np.array([zlib.crc32(text.encode()) for text in texts], dtype=np.int64)
         lengths = np.full(len(texts), 32) if kind == "query" else 20 + seeds % 261
@@ -287,12 +289,12 @@ class _Pool:
 
 def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str, Any]:
     """Our search over so many made-up documents: import, then score in blocks."""
-    from evaluate.blocks import BlockStore
-    from evaluate.data.importing import import_beir
-    from evaluate.data.store import Dataset
-    from evaluate.progress import Progress
-    from evaluate.systems.base import SearchOptions
-    from evaluate.systems.colbert import ColbertSearch
+    from gtr_beir.data.importing import import_beir
+    from gtr_beir.data.store import Dataset
+    from gtr_beir.progress import Progress
+    from gtr_beir.systems.base import SearchOptions
+    from gtr_beir.systems.colbert import ColbertSearch
+    from gtr_beir.work.store import BlockStore
 
     source = folder / "source"
     (source / "qrels").mkdir(parents=True)
@@ -334,7 +336,7 @@ def _matrix_rate() -> float:
     """Single-precision operations a second of a square product, the best of both libraries."""
     import torch
 
-    from evaluate.systems.linear import Matrix
+    from gtr_beir.encoders.linear import Matrix
 
     size = 4096
     one, other = torch.randn(size, size), torch.randn(size, size)

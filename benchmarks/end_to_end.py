@@ -47,9 +47,9 @@ COLUMNS = {
 
 def ours(folder: Path, scratch: Path) -> dict[str, Any]:
     """What `gtr-beir datasets import` and `gtr-beir run --protocol hub` do, in fresh folders."""
-    from evaluate import benchmark, load_system
-    from evaluate.data.importing import import_beir
-    from evaluate.data.store import Dataset
+    from gtr_beir import benchmark, load_system
+    from gtr_beir.data.importing import import_beir
+    from gtr_beir.data.store import Dataset
 
     name = "scifact-cut" if folder.name == CUT else "scifact"
     dataset = import_beir(folder, name=name, datasets_dir=scratch / "datasets")
@@ -75,8 +75,8 @@ def run_one(peer: str, folder: Path) -> None:
         scratch = Path(name)
         work: Callable[[], dict[str, Any]]
         if peer == "ours":
-            import evaluate.evaluation
-            import evaluate.systems.dense  # noqa: F401
+            import gtr_beir.evaluation
+            import gtr_beir.systems.dense  # noqa: F401
 
             work = lambda: ours(folder, scratch)  # noqa: E731
         elif peer == "mteb":

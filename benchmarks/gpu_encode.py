@@ -25,15 +25,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import SCIFACT, documents_of, table, version_line
 
-from evaluate.demo import CHECKPOINT_DIR
-from evaluate.systems.base import Settings
-from evaluate.systems.checkpoints.convert import write_folder
-from evaluate.systems.checkpoints.layout import RELEASED, GtrShape
-from evaluate.systems.checkpoints.tokenizer import open_tokenizer
-from evaluate.systems.checkpoints.untrained import UntrainedArrays
-from evaluate.systems.loading import open_encoder
+from gtr_beir.checkpoints.convert import write_folder
+from gtr_beir.checkpoints.layout import RELEASED, GtrShape
+from gtr_beir.checkpoints.tokenizer import open_tokenizer
+from gtr_beir.checkpoints.untrained import UntrainedArrays
+from gtr_beir.demo import CHECKPOINT_DIR
+from gtr_beir.encoders.base import Settings
+from gtr_beir.encoders.loading import open_encoder
+from measure import SCIFACT, documents_of, table, version_line
 
 MAX_TOKENS = 512
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from measure import OFFLINE, SCIFACT, cut_folder, machine_line, minilm, require_folder
 
 LABEL = "minilm"
@@ -47,7 +48,7 @@ class Run:
 
     def start(self) -> subprocess.Popen[bytes]:
         command = [
-            *(sys.executable, "-m", "evaluate", "run", minilm(), "--protocol", "hub"),
+            *(sys.executable, "-m", "gtr_beir", "run", minilm(), "--protocol", "hub"),
             *("-d", self.dataset, "--label", LABEL, "--block-documents", str(BLOCK_DOCUMENTS)),
             *("--device", "cpu", "--offline", "--quiet"),
             *("--datasets-dir", str(self.datasets), "--results-dir", str(self.results)),
@@ -181,10 +182,10 @@ def kill_once(run: Run, moment: Moment) -> tuple[float, bool]:
 
 def damaged(run: Run, reference: Run) -> list[str]:
     """Files that have a final name and are not whole."""
-    from evaluate.blocks import array_digest
-    from evaluate.errors import GtrBeirError
-    from evaluate.files import read_json
-    from evaluate.records import Record
+    from gtr_beir.errors import GtrBeirError
+    from gtr_beir.files import read_json
+    from gtr_beir.records import Record
+    from gtr_beir.work.store import array_digest
 
     wrong: list[str] = []
     # Read here and not by the program's own store, which would clear away what a kill left.
@@ -209,7 +210,7 @@ def damaged(run: Run, reference: Run) -> list[str]:
 
 def differences(run: Run, reference: Run) -> list[str]:
     """What of the finished run is not as in the undisturbed one."""
-    from evaluate.records import Record
+    from gtr_beir.records import Record
 
     wrong = [
         f"{name} has other bytes"
@@ -262,7 +263,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, help="only so many documents, for development")
     options = parser.parse_args()
     require_folder(options.source)
-    from evaluate.data.importing import import_beir
+    from gtr_beir.data.importing import import_beir
 
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine_line, table, version_line
 
-from evaluate.demo import CHECKPOINT_DIR
-from evaluate.systems.checkpoints.convert import write_folder
-from evaluate.systems.checkpoints.layout import RELEASED
-from evaluate.systems.checkpoints.tokenizer import open_tokenizer
-from evaluate.systems.checkpoints.untrained import UntrainedArrays
-from evaluate.systems.t5 import T5Model
+from gtr_beir.checkpoints.convert import write_folder
+from gtr_beir.checkpoints.layout import RELEASED
+from gtr_beir.checkpoints.tokenizer import open_tokenizer
+from gtr_beir.checkpoints.untrained import UntrainedArrays
+from gtr_beir.demo import CHECKPOINT_DIR
+from gtr_beir.encoders.t5 import T5Model
+from measure import machine_line, table, version_line
 
 PAPER_MS = {"base": 17, "large": 34, "xl": 96, "xxl": 349}
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from measure import child, cut_folder, emit, machine_line, table, version_line
 
 DIMENSION, DEPTH, LIMIT_MB = 384, 1000, 1024
@@ -106,7 +107,7 @@ class GivenVectors:
     dimension = DIMENSION
 
     def encode(self, texts: list[str], *, kind: str, max_tokens: int) -> Any:  # noqa: ARG002
-        from evaluate.systems.base import Encoded
+        from gtr_beir.encoders.base import Encoded
 
         seed = [zlib.crc32(texts[0].encode()), len(texts)] if texts else 0
         found = np.random.default_rng(seed).standard_normal(
@@ -121,8 +122,8 @@ class GivenVectors:
 
 
 def run_import(source: Path, datasets: Path) -> dict[str, Any]:
-    from evaluate.data.importing import import_beir
-    from evaluate.data.store import Dataset
+    from gtr_beir.data.importing import import_beir
+    from gtr_beir.data.store import Dataset
 
     start = time.perf_counter()
     dataset = import_beir(source, name="made-up", datasets_dir=datasets)
@@ -146,12 +147,12 @@ def run_beir_loader(source: Path, _: Path) -> dict[str, Any]:
 
 def run_search(datasets: Path, results: Path) -> dict[str, Any]:
     """The search of a dense system, as `--discard-embeddings` has it: nothing kept but rankings."""
-    from evaluate import measures
-    from evaluate.blocks import BlockStore
-    from evaluate.data.store import Dataset
-    from evaluate.progress import Progress
-    from evaluate.systems.base import SearchOptions
-    from evaluate.systems.dense import DenseSearch
+    from gtr_beir.data.store import Dataset
+    from gtr_beir.progress import Progress
+    from gtr_beir.ranking import measures
+    from gtr_beir.systems.base import SearchOptions
+    from gtr_beir.systems.dense import DenseSearch
+    from gtr_beir.work.store import BlockStore
 
     dataset = Dataset(datasets / "made-up")
     encoder = GivenVectors()

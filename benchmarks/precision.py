@@ -13,11 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gtr_beir import benchmark, load_dataset, load_system
+from gtr_beir.data.importing import import_beir
+from gtr_beir.demo import CHECKPOINT_DIR
 from measure import SCIFACT, machine_line, minilm, require_folder, table, version_line
-
-from evaluate import benchmark, load_dataset, load_system
-from evaluate.data.importing import import_beir
-from evaluate.demo import CHECKPOINT_DIR
 
 COLUMNS = {
     "checkpoint": "s",

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from measure import child, cut_folder, emit, machine_line, table, version_line
 from memory import VOCABULARY, vocabulary
 
@@ -89,7 +90,7 @@ def write_corpus(folder: Path, profile: str, documents: int) -> None:
 
 
 def run_import(source: Path, datasets: Path) -> dict[str, Any]:
-    from evaluate.data.importing import import_beir
+    from gtr_beir.data.importing import import_beir
 
     start = time.perf_counter()
     dataset = import_beir(source, name="made-up", datasets_dir=datasets)
@@ -99,7 +100,7 @@ def run_import(source: Path, datasets: Path) -> dict[str, Any]:
 
 
 def run_open(datasets: Path, _: Path) -> dict[str, Any]:
-    from evaluate.data.store import Dataset
+    from gtr_beir.data.store import Dataset
 
     start = time.perf_counter()
     dataset = Dataset(datasets / "made-up")
@@ -148,8 +149,8 @@ class TreeMemory:
 
 
 def run_bm25(datasets: Path, results: Path) -> dict[str, Any]:
-    from evaluate.data.store import Dataset
-    from evaluate.systems.base import SearchOptions, load_system
+    from gtr_beir.data.store import Dataset
+    from gtr_beir.systems.base import SearchOptions, load_system
 
     dataset = Dataset(datasets / "made-up")
     with TreeMemory() as memory:

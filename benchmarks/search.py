@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from measure import child, emit, machine_line, peak_mb, reset_peak, table, version_line, with_ratio
 
 DIMENSION, DEPTH, RELEVANT = 384, 1000, 10
@@ -58,7 +59,7 @@ class Ours:
     lookup = None
 
     def __init__(self, documents: Any, queries: Any, relevant: Any):
-        from evaluate.data.store import Qrels
+        from gtr_beir.data.store import Qrels
 
         self.documents, self.queries = documents, queries
         ids = [f"d{row}" for row in range(len(documents))]
@@ -75,9 +76,9 @@ class Ours:
         )
 
     def run(self) -> dict[str, float]:
-        from evaluate import measures, topk
-        from evaluate.blocks import plan_blocks
-        from evaluate.runs import Run
+        from gtr_beir.ranking import measures, topk
+        from gtr_beir.ranking.runs import Run
+        from gtr_beir.work.blocks import plan_blocks
 
         start = time.perf_counter()
         best = None
@@ -106,8 +107,7 @@ class Ours:
 def run_one(peer: str, folder: Path) -> None:
     """In a child: prepare, then time and weigh one system."""
     import peers
-
-    from evaluate import measures, topk  # noqa: F401  (imports are not what is timed)
+    from gtr_beir.ranking import measures, topk  # noqa: F401  (imports are not what is timed)
 
     warnings.simplefilter("ignore")
     classes: dict[str, Any] = {

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from evaluate import benchmark, load_dataset, load_system
-from evaluate.data.importing import import_beir
-from evaluate.evaluation import Plan
+from gtr_beir import benchmark, load_dataset, load_system
+from gtr_beir.data.importing import import_beir
+from gtr_beir.evaluation import Plan
 
 PUBLISHED = {"ndcg@10": 0.64508, "recall@100": 0.92500}
 VARIANTS = [

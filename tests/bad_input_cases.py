@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.data.registry import registered
+from gtr_beir.data.registry import registered
 
 DOCUMENTS = (
     {"_id": "d1", "title": "Tea", "text": "Tea is made of leaves."},

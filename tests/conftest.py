@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from doubles import SHARED, WordSystem, write_beir
 
-from evaluate.data.importing import import_beir
-from evaluate.data.store import Dataset
+from doubles import SHARED, WordSystem, write_beir
+from gtr_beir.data.importing import import_beir
+from gtr_beir.data.store import Dataset
 
 
 @pytest.fixture

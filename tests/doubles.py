@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.blocks import BlockStore
-from evaluate.data.store import Dataset
-from evaluate.files import fingerprint_of
-from evaluate.progress import Progress
-from evaluate.systems.base import Encoded, Found, SearchOptions
-from evaluate.systems.dense import DenseSearch
+from gtr_beir.data.store import Dataset
+from gtr_beir.encoders.base import Encoded
+from gtr_beir.files import fingerprint_of
+from gtr_beir.progress import Progress
+from gtr_beir.systems.base import Found, SearchOptions
+from gtr_beir.systems.dense import DenseSearch
+from gtr_beir.work.store import BlockStore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from bad_input_cases import (
     CORPUS,
     DATASETS,
@@ -41,18 +42,18 @@ from bad_input_cases import (
     whole,
     write_beir,
 )
-
-from evaluate import benchmark, cli, load_dataset
-from evaluate.data.importing import import_beir
-from evaluate.data.store import Dataset
-from evaluate.errors import CheckpointError, InputError, StoreError, UsageError
-from evaluate.files import TEMPORARY_PREFIX
-from evaluate.measures import MEASURES
-from evaluate.records import PER_QUERY, RECORD, RUN, Record
-from evaluate.runs import Run
-from evaluate.systems import base
-from evaluate.systems.base import Found, SearchOptions, Settings
-from evaluate.systems.checkpoints.hub import GTR_PARTS, inspect_folder
+from gtr_beir import benchmark, cli, load_dataset
+from gtr_beir.checkpoints.hub import GTR_PARTS, inspect_folder
+from gtr_beir.data.importing import import_beir
+from gtr_beir.data.store import Dataset
+from gtr_beir.encoders.base import Settings
+from gtr_beir.errors import CheckpointError, InputError, StoreError, UsageError
+from gtr_beir.files import TEMPORARY_PREFIX
+from gtr_beir.ranking.measures import MEASURES
+from gtr_beir.ranking.runs import Run
+from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
+from gtr_beir.systems import base
+from gtr_beir.systems.base import Found, SearchOptions
 
 
 class FixedSystem:
@@ -239,7 +240,7 @@ def test_import_that_is_stopped_leaves_nothing(
     def stop(*_: Any) -> None:
         raise error or KeyboardInterrupt
 
-    monkeypatch.setattr("evaluate.data.importing.write_json", stop)
+    monkeypatch.setattr("gtr_beir.data.importing.write_json", stop)
     code = cli.main(["datasets", "import", str(source), "--name", "mine"])
     told = capsys.readouterr().err.strip()
     if error:
@@ -574,8 +575,8 @@ _READ_ALL = """
 import sys
 from pathlib import Path
 import numpy as np
-from evaluate.data.store import Dataset
-from evaluate.errors import StoreError
+from gtr_beir.data.store import Dataset
+from gtr_beir.errors import StoreError
 
 folder, file = Path(sys.argv[1]), Path(sys.argv[1]) / sys.argv[2]
 good = file.read_bytes()
@@ -1574,7 +1575,7 @@ def test_a_message_of_several_lines_is_told_on_one(
     def fail(_: Any) -> None:
         raise InputError("first\n  second", path="some\nfile", line=3)
 
-    monkeypatch.setattr("evaluate.cli.data._datasets_list", fail)
+    monkeypatch.setattr("gtr_beir.cli.data._datasets_list", fail)
     assert cli.main(["datasets", "list"]) == 1
     assert capsys.readouterr().err == "gtr-beir: some file:3: first second\n"
 

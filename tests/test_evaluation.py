@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from doubles import WordSystem, write_beir
 
-from evaluate.data.importing import import_beir
-from evaluate.data.registry import DatasetSpec
-from evaluate.data.store import Dataset, DatasetGroup
-from evaluate.demo import CHECKPOINT_DIR
-from evaluate.errors import NumericalError, UsageError
-from evaluate.evaluation import Plan, benchmark
-from evaluate.records import PER_QUERY, RECORD, RUN, Record
+from doubles import WordSystem, write_beir
+from gtr_beir.data.importing import import_beir
+from gtr_beir.data.registry import DatasetSpec
+from gtr_beir.data.store import Dataset, DatasetGroup
+from gtr_beir.demo import CHECKPOINT_DIR
+from gtr_beir.errors import NumericalError, UsageError
+from gtr_beir.evaluation import Plan, benchmark
+from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
 
 
 def test_scores_by_hand(small: Dataset, word_system: WordSystem, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_killed_at_work(tmp_path: Path) -> None:
     ]
     source = write_beir(tmp_path / "loaves", documents, {"q": "bread"}, [("q", "d1", 1)])
     import_beir(source, datasets_dir=tmp_path / "store")
-    command = [sys.executable, "-m", "evaluate", "run", str(CHECKPOINT_DIR), "--label", "toy"]
+    command = [sys.executable, "-m", "gtr_beir", "run", str(CHECKPOINT_DIR), "--label", "toy"]
     command += ["-d", "loaves", "--block-documents", "1024", "--device", "cpu", "-q"]
     command += ["--datasets-dir", str(tmp_path / "store"), "--results-dir"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import write_beir
 
-from evaluate import cli, load_dataset
-from evaluate.demo import CHECKPOINT_DIR, COLBERT_DIR
-from evaluate.errors import UsageError
-from evaluate.planning import plan_run
-from evaluate.systems.base import Settings
-from evaluate.systems.checkpoints.layout import RELEASED
-from evaluate.systems.costs import block_bytes, lengths_of
-from evaluate.systems.loading import open_encoder
+from doubles import write_beir
+from gtr_beir import cli, load_dataset
+from gtr_beir.checkpoints.layout import RELEASED
+from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
+from gtr_beir.encoders.base import Settings
+from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.errors import UsageError
+from gtr_beir.planning import plan_run
+from gtr_beir.systems.costs import block_bytes, lengths_of
 
 CPU = Settings(device="cpu", offline=True)
 

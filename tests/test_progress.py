@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-
-from evaluate.data.catalogue import load_dataset
-from evaluate.data.store import Dataset
-from evaluate.demo import CHECKPOINT_DIR
-from evaluate.progress import Progress, Tally, duration
-from evaluate.systems.base import SearchOptions, load_system
 from tests.systems.test_dense import many
+
+from gtr_beir.data.catalogue import load_dataset
+from gtr_beir.data.store import Dataset
+from gtr_beir.demo import CHECKPOINT_DIR
+from gtr_beir.progress import Progress, Tally, duration
+from gtr_beir.systems.base import SearchOptions, load_system
 
 
 def of_stage(stream: io.StringIO, total: int = 1000) -> Progress:

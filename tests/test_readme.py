@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.demo import CHECKPOINT_DIR
+from gtr_beir.demo import CHECKPOINT_DIR
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.data.identifiers import IdPacker, rank_ids
+from gtr_beir.data.identifiers import IdPacker, rank_ids
 
 texts = st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), min_size=1, max_size=30)
 few = st.text("ab", min_size=1, max_size=20)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles import write_beir
 
-from evaluate.cli import main
-from evaluate.data.store import check_files, names_here
+from doubles import write_beir
+from gtr_beir.cli import main
+from gtr_beir.data.store import check_files, names_here
 
 COUNT = 60_000
 
@@ -37,7 +37,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def importing(archive: Path, store: Path) -> list[str]:
-    command = [sys.executable, "-m", "evaluate", "datasets", "import", str(archive), "-q"]
+    command = [sys.executable, "-m", "gtr_beir", "datasets", "import", str(archive), "-q"]
     return [*command, "--datasets-dir", str(store)]
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import write_beir
 
-from evaluate.data.catalogue import load_dataset
-from evaluate.data.columns import UNIT
-from evaluate.data.importing import import_beir
-from evaluate.data.registry import benchmark_names, registered, suite
-from evaluate.data.store import Dataset, DatasetGroup, check_files
-from evaluate.errors import UsageError
+from doubles import write_beir
+from gtr_beir.data.catalogue import load_dataset
+from gtr_beir.data.columns import UNIT
+from gtr_beir.data.importing import import_beir
+from gtr_beir.data.registry import benchmark_names, registered, suite
+from gtr_beir.data.store import Dataset, DatasetGroup, check_files
+from gtr_beir.errors import UsageError
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.data.importing import import_beir
-from evaluate.errors import InputError
+from gtr_beir.data.importing import import_beir
+from gtr_beir.errors import InputError
 
 Write = Callable[[zipfile.ZipFile], None]
 

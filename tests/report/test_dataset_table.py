@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.cli import main
+from gtr_beir.cli import main
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evaluate.data.registry import zero_shot_names
-from evaluate.measures import MEASURES
-from evaluate.published import published_values
-from evaluate.records import Record
-from evaluate.report import render
-from evaluate.report.table import DIFFERS, OWN, differences, leaderboard
+from gtr_beir.data.registry import zero_shot_names
+from gtr_beir.published import published_values
+from gtr_beir.ranking.measures import MEASURES
+from gtr_beir.records import Record
+from gtr_beir.report import render
+from gtr_beir.report.table import DIFFERS, OWN, differences, leaderboard
 
 
 def record(system: str, dataset: str, ndcg: float, protocol: str = "paper") -> Record:

@@ -12,17 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import write_beir
 
-from evaluate import load_system
-from evaluate.blocks import BlockStore, in_processes, plan_blocks
-from evaluate.data.importing import import_beir
-from evaluate.data.store import Dataset
-from evaluate.errors import StoreError, UsageError
-from evaluate.evaluation import Plan, benchmark
-from evaluate.records import RUN
-from evaluate.systems import bm25
-from evaluate.systems.base import SearchOptions
+from doubles import write_beir
+from gtr_beir import load_system
+from gtr_beir.data.importing import import_beir
+from gtr_beir.data.store import Dataset
+from gtr_beir.errors import StoreError, UsageError
+from gtr_beir.evaluation import Plan, benchmark
+from gtr_beir.records import RUN
+from gtr_beir.systems import bm25
+from gtr_beir.systems.base import SearchOptions
+from gtr_beir.work.blocks import plan_blocks
+from gtr_beir.work.executors import in_processes
+from gtr_beir.work.store import BlockStore
 
 ANSERINI = {
     # NDCG@10, Recall@100, Recall@1000, and total terms of the contents field
@@ -131,7 +133,7 @@ def test_wrong_settings(choices: dict, sentence: str) -> None:
 def test_killed_and_resumed(units: Dataset, tmp_path: Path) -> None:
     """SIGKILL while the index is built; the run is the same bytes as an undisturbed one's."""
     calm = benchmark(load_system("bm25-flat"), units, Plan(results_dir=tmp_path / "calm"))
-    command = [sys.executable, "-m", "evaluate", "run", "bm25-flat", "-d", "units", "-q"]
+    command = [sys.executable, "-m", "gtr_beir", "run", "bm25-flat", "-d", "units", "-q"]
     command += ["--datasets-dir", str(units.path.parent), "--results-dir", str(tmp_path / "killed")]
     command += ["--block-documents", "1024", "--processes", "2"]
     for seconds in (0.7, 1.0, 1.3):

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from doubles import die, write_beir
 from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Transformer
@@ -22,14 +21,15 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Normalize
 from sentence_transformers.util import maxsim
 
-from evaluate import benchmark, cli, load_dataset, load_system
-from evaluate.data.importing import import_beir
-from evaluate.data.store import Dataset
-from evaluate.demo import CHECKPOINT_DIR, COLBERT_DIR
-from evaluate.errors import CheckpointError, StoreError, UsageError
-from evaluate.records import Record
-from evaluate.runs import Run
-from evaluate.systems.base import SearchOptions
+from doubles import die, write_beir
+from gtr_beir import benchmark, cli, load_dataset, load_system
+from gtr_beir.data.importing import import_beir
+from gtr_beir.data.store import Dataset
+from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
+from gtr_beir.errors import CheckpointError, StoreError, UsageError
+from gtr_beir.ranking.runs import Run
+from gtr_beir.records import Record
+from gtr_beir.systems.base import SearchOptions
 
 TOY = f"colbert:{COLBERT_DIR}"
 
@@ -90,7 +90,7 @@ def test_scores_and_order_of_the_definition(demo: Dataset, tmp_path: Path) -> No
 
 def test_real_texts_with_real_vectors(scifact: Dataset, untrained: Path, tmp_path: Path) -> None:
     """SciFact's queries and a slice of its documents, beside the library's own MaxSim."""
-    from evaluate.systems.maxsim import MaxSim
+    from gtr_beir.systems.maxsim import MaxSim
 
     model = library(untrained)
     texts, questions = scifact.texts(0, 96), scifact.query_texts[:25]
@@ -103,7 +103,7 @@ def test_real_texts_with_real_vectors(scifact: Dataset, untrained: Path, tmp_pat
     theirs = maxsim(asked, held).numpy()
     assert np.abs(found - theirs).max() < 2e-4  # vectors themselves differ in their last bits
     exact = [[float((q.double() @ d.double().T).amax(1).sum()) for d in held] for q in asked]
-    from evaluate.systems.maxsim import TokenVectors
+    from gtr_beir.encoders.base import TokenVectors
 
     def packed(vectors: list[torch.Tensor]) -> TokenVectors:
         lengths = np.array([len(v) for v in vectors], dtype=np.int64)
@@ -188,7 +188,7 @@ def test_any_block_thread_and_device_gives_the_same_run(tmp_path: Path) -> None:
 def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = many(tmp_path)
     system = load_system(TOY, device="cpu,cpu", offline=True)
-    monkeypatch.setattr("evaluate.systems.search.work_share", die)
+    monkeypatch.setattr("gtr_beir.systems.search.work_share", die)
     with pytest.raises(StoreError, match="a working process died"):
         search(system, dataset, tmp_path / "w", k=10)
 

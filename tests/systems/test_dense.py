@@ -11,17 +11,17 @@ import pytest
 import torch
 from beir.retrieval.evaluation import EvaluateRetrieval
 from beir.retrieval.search.dense import DenseRetrievalExactSearch
-from doubles import die, write_beir
 from sentence_transformers import SentenceTransformer
 
-from evaluate import benchmark, load_dataset, load_system
-from evaluate.data.importing import import_beir
-from evaluate.data.store import Dataset
-from evaluate.demo import CHECKPOINT_DIR
-from evaluate.errors import CheckpointError, NumericalError, StoreError, UsageError
-from evaluate.systems.base import SearchOptions
-from evaluate.systems.beir_model import BeirModel
-from evaluate.systems.encoder import packed_batches, padded_batches
+from doubles import die, write_beir
+from gtr_beir import benchmark, load_dataset, load_system
+from gtr_beir.data.importing import import_beir
+from gtr_beir.data.store import Dataset
+from gtr_beir.demo import CHECKPOINT_DIR
+from gtr_beir.encoders.batching import packed_batches, padded_batches
+from gtr_beir.encoders.beir_model import BeirModel
+from gtr_beir.errors import CheckpointError, NumericalError, StoreError, UsageError
+from gtr_beir.systems.base import SearchOptions
 
 TEXTS = [
     "",
@@ -213,7 +213,7 @@ def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """It is told, and not waited for; what was done is kept."""
     dataset = many(tmp_path)
     system = load_system(str(CHECKPOINT_DIR), device="cpu,cpu", offline=True)
-    monkeypatch.setattr("evaluate.systems.search.work_share", die)
+    monkeypatch.setattr("gtr_beir.systems.search.work_share", die)
     options = SearchOptions(work_dir=tmp_path / "work", block_documents=1024)
     with pytest.raises(StoreError, match="a working process died"):
         system.search(dataset, options)

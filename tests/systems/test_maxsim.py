@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.systems import maxsim
-from evaluate.systems.maxsim import MaxSim, TokenVectors
+from gtr_beir.encoders.base import TokenVectors
+from gtr_beir.systems import maxsim
+from gtr_beir.systems.maxsim import MaxSim
 
 
 def ragged(lengths: list[int], dim: int, seed: int) -> TokenVectors:

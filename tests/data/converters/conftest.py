@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from evaluate.data.beir_format import Document
+from gtr_beir.data.beir_format import Document
 
 
 def encode(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluate.data.converters import json_array
-from evaluate.data.converters.json_array import objects_in
-from evaluate.errors import InputError
+from gtr_beir.data.converters import json_array
+from gtr_beir.data.converters.json_array import objects_in
+from gtr_beir.errors import InputError
 
 HERE = Path("articles.json")
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluate.data.converters.lzw import LzwError, decompress
+from gtr_beir.data.converters.lzw import LzwError, decompress
 
 Encode = Callable[..., bytes]
 

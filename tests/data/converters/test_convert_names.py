@@ -9,16 +9,9 @@ import sys
 
 import pytest
 
-from evaluate.data.converters import (
-    CONVERTERS,
-    Converter,
-    Tally,
-    converter,
-    differences,
-    expected,
-)
-from evaluate.data.registry import benchmark_names, registered
-from evaluate.errors import UsageError
+from gtr_beir.data.converters import CONVERTERS, Converter, Tally, converter, differences, expected
+from gtr_beir.data.registry import benchmark_names, registered
+from gtr_beir.errors import UsageError
 
 
 def test_every_gated_dataset_has_a_converter() -> None:
@@ -67,7 +60,7 @@ def test_an_unknown_name() -> None:
 def test_importing_the_converters_needs_no_extra() -> None:
     code = (
         "import sys\n"
-        "from evaluate.data.converters import CONVERTERS, converter\n"
+        "from gtr_beir.data.converters import CONVERTERS, converter\n"
         "[converter(name) for name in CONVERTERS]\n"
         "sys.exit(bool({'bs4', 'lxml', 'html2text'} & set(sys.modules)))"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from evaluate.data.converters.reading import (
+from gtr_beir.data.converters.reading import (
     checked_id,
     files_below,
     find_one,
@@ -21,7 +21,7 @@ from evaluate.data.converters.reading import (
     opened,
     optional,
 )
-from evaluate.errors import InputError, UsageError
+from gtr_beir.errors import InputError, UsageError
 
 DATA = b"".join(b'{"n": %d}\n' % n for n in range(3000))
 

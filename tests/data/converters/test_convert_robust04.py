@@ -13,15 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.data.beir_format import Document
-from evaluate.data.converters import Tally, differences
-from evaluate.data.converters.robust04 import (
-    _lines,
-    documents,
-    settled,
-    source_files,
-)
-from evaluate.errors import InputError, UsageError
+from gtr_beir.data.beir_format import Document
+from gtr_beir.data.converters import Tally, differences
+from gtr_beir.data.converters.robust04 import _lines, documents, settled, source_files
+from gtr_beir.errors import InputError, UsageError
 
 needs_parser = pytest.mark.usefixtures("parser")
 Lines = Callable[[Iterable[Document]], bytes]
@@ -268,7 +263,7 @@ def test_references_are_read_as_before_html5(markup: str, wanted: str) -> None:
 )
 def test_lines_are_cut_as_stream_readers_do(data: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evaluate.data.converters.robust04._CHUNK", 3)
+        patch.setattr("gtr_beir.data.converters.robust04._CHUNK", 3)
         found = list(_lines(io.BytesIO(data)))
     whole = codecs.getincrementaldecoder("utf-8")("replace").decode(data, final=True)
     assert found == whole.splitlines(keepends=True)

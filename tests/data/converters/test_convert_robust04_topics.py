@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.data.beir_format import Judgement
-from evaluate.data.converters.robust04 import judgements, queries
-from evaluate.data.converters.trec_forms import read_topics
-from evaluate.errors import InputError
+from gtr_beir.data.beir_format import Judgement
+from gtr_beir.data.converters.robust04 import judgements, queries
+from gtr_beir.data.converters.trec_forms import read_topics
+from gtr_beir.errors import InputError
 
 TOPICS = """
 <top>

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.data.beir_format import Document, Judgement
-from evaluate.data.converters import Tally, differences
-from evaluate.data.converters.signal1m import cleaned, documents, judgements, queries
-from evaluate.data.converters.trec_forms import read_qrels, read_topics
-from evaluate.errors import InputError, UsageError
+from gtr_beir.data.beir_format import Document, Judgement
+from gtr_beir.data.converters import Tally, differences
+from gtr_beir.data.converters.signal1m import cleaned, documents, judgements, queries
+from gtr_beir.data.converters.trec_forms import read_qrels, read_topics
+from gtr_beir.errors import InputError, UsageError
 
 Lines = Callable[[Iterable[Document]], bytes]
 

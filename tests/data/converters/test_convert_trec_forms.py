@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.data.beir_format import Judgement
-from evaluate.data.converters.trec_forms import (
+from gtr_beir.data.beir_format import Judgement
+from gtr_beir.data.converters.trec_forms import (
     is_topics_table,
     judged_only,
     read_qrels,
     read_topics,
     recoded,
 )
-from evaluate.data.registry import benchmark_names, registered
-from evaluate.errors import InputError, UsageError
+from gtr_beir.data.registry import benchmark_names, registered
+from gtr_beir.errors import InputError, UsageError
 
 # Dataset or forum -> what stands between "qrels." and ".txt.gz".
 NAMES = {

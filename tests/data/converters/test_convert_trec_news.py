@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.data.beir_format import Document, Judgement
-from evaluate.data.converters import Tally, differences
-from evaluate.data.converters.trec_forms import read_qrels
-from evaluate.data.converters.trec_news import GRADES, documents, judgements, queries
-from evaluate.errors import InputError, UsageError
+from gtr_beir.data.beir_format import Document, Judgement
+from gtr_beir.data.converters import Tally, differences
+from gtr_beir.data.converters.trec_forms import read_qrels
+from gtr_beir.data.converters.trec_news import GRADES, documents, judgements, queries
+from gtr_beir.errors import InputError, UsageError
 
 Lines = Callable[[Iterable[Document]], bytes]
 NAME = "TREC_Washington_Post_collection.v2.jl"

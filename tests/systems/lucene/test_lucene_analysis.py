@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluate.systems.lucene import analysis
-from evaluate.systems.lucene.analysis import STOP_WORDS, TermTable, analyze, term_hash
-from evaluate.systems.lucene.porter import stem
-from evaluate.systems.lucene.segment import build_segment
-from evaluate.systems.lucene.word_break import words
-from evaluate.systems.lucene.word_break_ranges import RANGES
+from gtr_beir.systems.lucene import analysis
+from gtr_beir.systems.lucene.analysis import STOP_WORDS, TermTable, analyze, term_hash
+from gtr_beir.systems.lucene.porter import stem
+from gtr_beir.systems.lucene.segment import build_segment
+from gtr_beir.systems.lucene.word_break import words
+from gtr_beir.systems.lucene.word_break_ranges import RANGES
 
 TABLE = Path(__file__).with_name("tricky_strings.tsv")
 """text, its terms, the reason; text and terms as JSON. The reasons are the rules of UAX #29 that

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from evaluate.systems.lucene import search as search_module
-from evaluate.systems.lucene.analysis import TermTable, analyze, term_hash
-from evaluate.systems.lucene.scoring import (
+from gtr_beir.systems.lucene import search as search_module
+from gtr_beir.systems.lucene.analysis import TermTable, analyze, term_hash
+from gtr_beir.systems.lucene.scoring import (
     FieldStatistics,
     Parameters,
     field_statistics,
@@ -21,15 +21,15 @@ from evaluate.systems.lucene.scoring import (
     norm_inverses,
     term_statistics,
 )
-from evaluate.systems.lucene.search import (
+from gtr_beir.systems.lucene.search import (
     BestDocuments,
     Candidates,
     FieldScoring,
     Queries,
     score_segment,
 )
-from evaluate.systems.lucene.segment import MAXIMUM_DOCUMENTS, Segment, build_segment
-from evaluate.systems.lucene.smallfloat import DECODED_LENGTHS, encode_lengths
+from gtr_beir.systems.lucene.segment import MAXIMUM_DOCUMENTS, Segment, build_segment
+from gtr_beir.systems.lucene.smallfloat import DECODED_LENGTHS, encode_lengths
 
 
 def search(

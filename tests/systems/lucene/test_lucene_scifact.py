@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluate.systems.lucene.analysis import TermTable
-from evaluate.systems.lucene.scoring import field_statistics, term_statistics
-from evaluate.systems.lucene.search import BestDocuments, FieldScoring, Queries, score_segment
-from evaluate.systems.lucene.segment import Segment, build_segment
+from gtr_beir.systems.lucene.analysis import TermTable
+from gtr_beir.systems.lucene.scoring import field_statistics, term_statistics
+from gtr_beir.systems.lucene.search import BestDocuments, FieldScoring, Queries, score_segment
+from gtr_beir.systems.lucene.segment import Segment, build_segment
 
 SCIFACT = Path(__file__).parents[3].parent / "shared" / "data" / "beir" / "scifact"
 

@@ -1,0 +1,188 @@
+"""GTR's layout: what arrays a checkpoint of some shape has, and what the released ones are.
+
+GTR is the encoder of T5 1.0 (ReLU, attention logits not scaled), the mean over all tokens, a Dense
+layer without bias, and L2 normalisation (arXiv 2112.07899). Every form in which a checkpoint comes
+is brought to the array names of this module, which are those of transformers' T5EncoderModel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Protocol
+
+from gtr_beir.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+
+GTR_PARTS = "T5 encoder, mean pooling, Dense without bias, L2 normalisation"
+EMBEDDING = "shared.weight"
+FINAL_NORM = "encoder.final_layer_norm.weight"
+POSITIONS = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+DENSE = "dense.weight"
+"""So only here: in a sentence-transformers folder it is `linear.weight` of the Dense module."""
+
+ATTENTION_NORM = "encoder.block.{}.layer.0.layer_norm.weight"
+QUERY = "encoder.block.{}.layer.0.SelfAttention.q.weight"
+KEY = "encoder.block.{}.layer.0.SelfAttention.k.weight"
+VALUE = "encoder.block.{}.layer.0.SelfAttention.v.weight"
+OUT = "encoder.block.{}.layer.0.SelfAttention.o.weight"
+MLP_NORM = "encoder.block.{}.layer.1.layer_norm.weight"
+MLP_IN = "encoder.block.{}.layer.1.DenseReluDense.wi.weight"
+MLP_OUT = "encoder.block.{}.layer.1.DenseReluDense.wo.weight"
+
+
+@dataclass(frozen=True)
+class GtrShape:
+    """The sizes of a GTR checkpoint.
+
+    width: of the token states (d_model); heads, head_width: of the attention; hidden: width of the
+    MLP (d_ff); buckets, max_distance: of the relative positions; dimension: of the embedding.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    head_width: int
+    hidden: int
+    dimension: int = 768
+    vocabulary: int = 32_128
+    buckets: int = 32
+    max_distance: int = 128
+    epsilon: float = 1e-6
+
+    @property
+    def inner(self) -> int:
+        """Width of queries, keys and values of all heads."""
+        return self.heads * self.head_width
+
+    @property
+    def parameters(self) -> int:
+        return sum(prod(sizes) for sizes in self.arrays().values())
+
+    def arrays(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of every array; matrices are [out, in]."""
+        arrays: dict[str, tuple[int, ...]] = {
+            EMBEDDING: (self.vocabulary, self.width),
+            POSITIONS: (self.buckets, self.heads),
+            FINAL_NORM: (self.width,),
+            DENSE: (self.dimension, self.width),
+        }
+        for layer in range(self.layers):
+            arrays |= {
+                ATTENTION_NORM.format(layer): (self.width,),
+                QUERY.format(layer): (self.inner, self.width),
+                KEY.format(layer): (self.inner, self.width),
+                VALUE.format(layer): (self.inner, self.width),
+                OUT.format(layer): (self.width, self.inner),
+                MLP_NORM.format(layer): (self.width,),
+                MLP_IN.format(layer): (self.hidden, self.width),
+                MLP_OUT.format(layer): (self.width, self.hidden),
+            }
+        return arrays
+
+    def operations(self, tokens: Iterable[int]) -> int:
+        """Floating-point operations to encode texts of so many tokens: 2 a multiply-add, of the
+        linear layers and of the attention over each text; norms and the like are left out."""
+        linear = 2 * self.layers * (4 * self.width * self.inner + 2 * self.width * self.hidden)
+        attention = 4 * self.layers * self.inner
+        return sum(n * linear + n * n * attention for n in tokens)
+
+
+@dataclass(frozen=True)
+class Released:
+    """A checkpoint that GTR's authors released: where it is on the Hugging Face hub, and at which
+    commit; parameters: of encoder and Dense layer together."""
+
+    hub: str
+    revision: str
+    parameters: int
+    shape: GtrShape
+
+
+RELEASED: Mapping[str, Released] = {
+    "gtr-base": Released(
+        "sentence-transformers/gtr-t5-base",
+        "7027e9594267928589816394bdd295273ddc0739",
+        110_218_368,
+        GtrShape(layers=12, width=768, heads=12, head_width=64, hidden=3072),
+    ),
+    "gtr-large": Released(
+        "sentence-transformers/gtr-t5-large",
+        "a2c8ac47f998531948d4cbe32a0b577a7037a5e3",
+        335_726_080,
+        GtrShape(layers=24, width=1024, heads=16, head_width=64, hidden=4096),
+    ),
+    "gtr-xl": Released(
+        "sentence-transformers/gtr-t5-xl",
+        "23a8d667a1ad2578af181ce762867003c498d1bf",
+        1_241_696_256,
+        GtrShape(layers=24, width=1024, heads=32, head_width=128, hidden=16_384),
+    ),
+    "gtr-xxl": Released(
+        "sentence-transformers/gtr-t5-xxl",
+        "73f2a9156a3dcc2194dfdb2bf201cd7d17e17884",
+        4_865_577_984,
+        GtrShape(layers=24, width=1024, heads=128, head_width=128, hidden=65_536),
+    ),
+}
+
+
+class GtrArrays(Protocol):
+    """A checkpoint's arrays under the names of this module, read one at a time."""
+
+    @property
+    def shape(self) -> GtrShape: ...
+
+    @property
+    def source(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One array as it is stored, on the CPU; CheckpointError if it cannot be read."""
+        ...
+
+
+def difference(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> str | None:
+    """What is missing, too much, or of another shape, by name; None if nothing is."""
+    problems = [
+        (f"lacks {_some(sorted(expected.keys() - found.keys()))}", expected.keys() - found.keys()),
+        (
+            f"has arrays that GTR has not: {_some(sorted(found.keys() - expected.keys()))}",
+            found.keys() - expected.keys(),
+        ),
+    ]
+    wrong = [
+        f"{name} has shape {list(found[name])} instead of {list(expected[name])}"
+        for name in sorted(expected.keys() & found.keys())
+        if tuple(found[name]) != tuple(expected[name])
+    ]
+    told = [text for text, names in problems if names]
+    if wrong:
+        told.append(_some(wrong))
+    return ", and ".join(told) or None
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def require_usable(name: str, tensor: torch.Tensor, source: str) -> torch.Tensor:
+    """The array, if it is of a floating type and finite; CheckpointError otherwise."""
+    if not tensor.is_floating_point():
+        raise CheckpointError(
+            f"{source}: the array {name} is of type {str(tensor.dtype).removeprefix('torch.')}, "
+            "not of a floating one; use a checkpoint in float32, bfloat16 or float16"
+        )
+    if not bool(tensor.isfinite().all()):
+        raise CheckpointError(
+            f"{source}: the array {name} has values that are not finite; get or save the "
+            "checkpoint again"
+        )
+    return tensor

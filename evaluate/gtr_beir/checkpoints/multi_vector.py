@@ -1,0 +1,109 @@
+"""ColBERT checkpoints: which format a folder has, before anything of it is loaded.
+
+Three formats are read: Stanford's (an encoder with `linear.weight` in it, and `artifact.metadata`),
+PyLate's, and sentence-transformers' own MultiVectorEncoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gtr_beir.checkpoints.hub import as_path, fetch_checkpoint, require_tokenizer
+from gtr_beir.checkpoints.weights import configuration, files_if_any, module_entries, weight_files
+from gtr_beir.errors import CheckpointError, UsageError
+from gtr_beir.files import Digest, hash_file
+
+COLBERT = "colbert-ir/colbertv2.0"
+REVISIONS = {COLBERT: "c1e84128e85ef755c096a95bdb06b47793b13acf"}
+_HASHED = (".json", ".txt", ".model", ".metadata")
+_OWN_CODE = ("sentence_transformers.", "pylate.")
+
+
+@dataclass(frozen=True)
+class MultiVectorFolder:
+    """A ColBERT checkpoint on this machine; encoder: where its transformer and tokenizer lie;
+    format: "stanford", "pylate" or "native"."""
+
+    path: Path
+    encoder: Path
+    format: str
+    fingerprint: str
+    revision: str | None
+
+
+def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> MultiVectorFolder:
+    """Find (and, for a hub id, fetch) a ColBERT checkpoint, and look at its format.
+
+    Raises UsageError if there is no such thing, FetchError if the hub could not give it, and
+    CheckpointError if it is no ColBERT: a single-vector checkpoint would be given a projection of
+    random weights.
+    """
+    if not name.strip():
+        raise UsageError("no checkpoint was named; give colbert:FOLDER or colbert:ID")
+    local = as_path(name)
+    if local.is_dir():
+        if revision is not None:
+            raise UsageError(
+                f"{name} is a folder, which has no revisions; leave --revision {revision} out"
+            )
+        return inspect_multi_vector(local)
+    if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise UsageError(f"there is no checkpoint folder {name}")
+    path = fetch_checkpoint(name, revision or REVISIONS.get(name), offline)
+    return inspect_multi_vector(path, from_hub=True)
+
+
+def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFolder:
+    """Look at a folder without loading weights."""
+    modules = module_entries(path) if (path / "modules.json").is_file() else []
+    for module_type, place in modules:
+        if not module_type.startswith(_OWN_CODE):
+            raise CheckpointError(
+                f"{path}/modules.json wants code of its own ({module_type}), which is not run; "
+                "only the modules of sentence-transformers and PyLate are"
+            )
+        if not place.resolve().is_relative_to(path.resolve()):
+            raise CheckpointError(f"{path}/modules.json names a module outside of the folder")
+    encoder = modules[0][1] if modules else path
+    config = configuration(encoder / "config.json")
+    if config.get("auto_map"):
+        raise CheckpointError(
+            f"{encoder}/config.json wants code of its own (auto_map), which is not run"
+        )
+    own = path / "config_sentence_transformers.json"
+    kind = configuration(own).get("model_type") if own.is_file() else None
+    names = [module_type.rpartition(".")[2] for module_type, _ in modules]
+    if kind in ("MultiVectorEncoder", "ColBERT") and not modules:
+        raise CheckpointError(
+            f"{path} has no modules.json, so its projection is unknown; get the checkpoint again"
+        )
+    if kind == "MultiVectorEncoder" or "MultiVectorMask" in names:
+        found = "native"
+    elif kind == "ColBERT" or any(t.startswith("pylate.") for t, _ in modules):
+        found = "pylate"
+    elif not modules and "HF_ColBERT" in (config.get("architectures") or []):
+        found = "stanford"
+    else:
+        what = " > ".join(names) if names else "an encoder alone"
+        raise CheckpointError(
+            f"{path} is no ColBERT checkpoint: it has {what}, one vector a text; run it without "
+            "'colbert:', as a dense encoder"
+        )
+    weight_files(encoder)
+    require_tokenizer(encoder)
+    commit = path.name if from_hub else None
+    fingerprint = _fingerprint(path, [place for _, place in modules])
+    return MultiVectorFolder(path, encoder, found, fingerprint, commit)
+
+
+def _fingerprint(path: Path, modules: list[Path]) -> str:
+    digest = Digest()
+    for place in sorted({path, *modules}):
+        if not place.is_dir():
+            continue
+        chosen = set(files_if_any(place))
+        for file in sorted(place.iterdir()):
+            if file in chosen or (file.suffix in _HASHED and file.is_file()):
+                digest.add(str(file.relative_to(path))).add(hash_file(file))
+    return digest.hex()

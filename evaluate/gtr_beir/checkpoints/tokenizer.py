@@ -1,0 +1,118 @@
+"""The tokenizer of a GTR checkpoint, with its own limit and prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gtr_beir.checkpoints.weights import configuration
+from gtr_beir.errors import CheckpointError, UsageError
+from gtr_beir.files import Digest
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+GTR_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class TextFace:
+    """What a checkpoint does with text before its weights matter.
+
+    tokenizer cuts and ends texts itself; own_length: its limit in tokens; prompts: "query" and
+    "document", usually empty.
+    """
+
+    tokenizer: Tokenizer
+    own_length: int
+    prompts: dict[str, str]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the tokenizer's rules and vocabulary."""
+        return Digest().add(self.tokenizer.to_str()).hex()
+
+
+def text_face(folder: Path, transformer: Path) -> TextFace:
+    """Of a sentence-transformers folder, whose transformer module lies in `transformer`."""
+    limits = transformer / "sentence_bert_config.json"
+    given = configuration(limits) if limits.is_file() else {}
+    if given.get("do_lower_case"):
+        raise CheckpointError(f"{limits} asks for lower-cased texts; GTR keeps upper case")
+    tokenizer = open_tokenizer(transformer)
+    own = given.get("max_seq_length") or min(int(tokenizer.model_max_length), 1 << 20)
+    if type(own) is not int or own < 1:
+        raise CheckpointError(f"{limits} says max_seq_length {own!r}, which is no number of tokens")
+    prompts = _prompts(folder)
+    pooling = folder / "1_Pooling" / "config.json"
+    included = not pooling.is_file() or configuration(pooling).get("include_prompt", True)
+    if any(prompts.values()) and not included:
+        raise CheckpointError(
+            f"{folder} leaves its prompts out of the pooling, which is not supported"
+        )
+    return TextFace(tokenizer.backend_tokenizer, own, prompts)
+
+
+def require_fitting(tokenizer: Tokenizer, rows: int, source: str) -> None:
+    """CheckpointError if the tokenizer has ids that the embedding table of so many rows has not."""
+    tokens = tokenizer.get_vocab_size(with_added_tokens=True)
+    if tokens > rows:
+        raise CheckpointError(
+            f"the tokenizer has {tokens:,} tokens, but the embedding of {source} has {rows:,} "
+            "rows; they do not belong together"
+        )
+
+
+def bare_face(tokenizer: str, *, fetch: bool) -> TextFace:
+    """Of a tokenizer alone (a folder or a hub id), for checkpoints that carry none."""
+    opened = open_tokenizer(tokenizer, fetch=fetch)
+    return TextFace(opened.backend_tokenizer, GTR_LENGTH, {"query": "", "document": ""})
+
+
+def t5x_tokenizer(path: Path, given: str | None) -> str:
+    """Which tokenizer goes with a T5X checkpoint, which carries none: the one that is given, or one
+    that somebody put beside it."""
+    if given is not None:
+        return given
+    if any((path / name).is_file() for name in ("tokenizer.json", "spiece.model")):
+        return str(path)
+    raise UsageError(
+        "a T5X checkpoint carries no tokenizer; give --tokenizer with a folder or a Hugging Face "
+        f"id (GTR's is that of google-t5/t5-base), or put a tokenizer.json into {path}"
+    )
+
+
+def open_tokenizer(source: Path | str, *, fetch: bool = False) -> Any:
+    """transformers' tokenizer, which must be a fast one."""
+    from transformers import AutoTokenizer
+
+    is_folder = Path(source).is_dir()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(source), local_files_only=is_folder or not fetch, trust_remote_code=False
+        )
+    except Exception as error:  # whatever the library raises, the user gets one sentence
+        reason = " ".join(str(error).split())[:200]
+        if not is_folder:
+            raise UsageError(
+                f"the tokenizer '{source}' is not a folder and could not be had from the Hugging "
+                f"Face hub ({reason}); give a folder with a tokenizer.json"
+            ) from error
+        raise CheckpointError(
+            f"the tokenizer in {source} cannot be loaded ({type(error).__name__}: {reason})"
+        ) from error
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise CheckpointError(f"{source} has no fast tokenizer (tokenizer.json)")
+    return tokenizer
+
+
+def _prompts(folder: Path) -> dict[str, str]:
+    """The texts that the checkpoint wants before queries and documents."""
+    file = folder / "config_sentence_transformers.json"
+    prompts = (configuration(file) if file.is_file() else {}).get("prompts") or {}
+    if not isinstance(prompts, dict):
+        raise CheckpointError(f"{file}: prompts is not a table of names and texts")
+    return {
+        "query": str(prompts.get("query") or ""),
+        "document": str(prompts.get("document") or prompts.get("passage") or ""),
+    }

@@ -1,0 +1,64 @@
+"""The command line: one thin function a subcommand; errors become one sentence here.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import gtr_beir
+from gtr_beir.cli.data import add_datasets
+from gtr_beir.cli.models import add_models
+from gtr_beir.cli.plan import add_plan
+from gtr_beir.cli.reports import add_compare, add_leaderboard, add_score
+from gtr_beir.cli.run import add_run
+from gtr_beir.errors import GtrBeirError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if "act" not in options:
+        parser.print_help()
+        return 2
+    try:
+        options.act(options)
+        sys.stdout.flush()
+    except GtrBeirError as error:
+        print(f"gtr-beir: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ngtr-beir: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = error.filename or "a file"
+        print(f"gtr-beir: {where}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gtr-beir",
+        description="How well does a GTR checkpoint retrieve on all of BEIR, against BM25, ColBERT "
+        "and the published numbers?",
+        epilog="Every command explains itself: gtr-beir run --help",
+    )
+    parser.add_argument("--version", action="version", version=f"gtr-beir {gtr_beir.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    add_run(commands)
+    add_plan(commands)
+    add_datasets(commands)
+    add_models(commands)
+    add_leaderboard(commands)
+    add_score(commands)
+    add_compare(commands)
+    return parser

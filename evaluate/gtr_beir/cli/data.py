@@ -1,0 +1,239 @@
+"""`gtr-beir datasets list | fetch | import | convert | check`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gtr_beir.cli.options import Commands, folders, quiet
+from gtr_beir.errors import UsageError
+
+if TYPE_CHECKING:
+    from gtr_beir.data.store import Dataset, DatasetGroup
+
+
+def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("datasets", help="list, import and check datasets")
+    inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    listing = inner.add_parser("list", help="all datasets, and which of them are here")
+    listing.add_argument(
+        "--markdown", action="store_true", help="the registry alone, as the docs have it"
+    )
+    folders(listing)
+    listing.set_defaults(act=_datasets_list)
+
+    fetch = inner.add_parser(
+        "fetch",
+        help="download public datasets, verified, into the store",
+        description="Download from the BEIR server (or the hub's mirrors), check the hash, import "
+        "with the released counts. A broken download goes on where it stopped.",
+    )
+    fetch.add_argument("names", nargs="*", metavar="NAME")
+    fetch.add_argument("--suite", help="public (the 14 zero-shot ones that can be fetched), all")
+    fetch.add_argument("--base-url", help="a mirror with NAME.zip files (or $GTR_BEIR_URL)")
+    fetch.add_argument("--keep-zip", action="store_true", help="keep the zip after the import")
+    fetch.add_argument("--again", action="store_true", help="replace what is there (if damaged)")
+    folders(fetch)
+    quiet(fetch)
+    fetch.set_defaults(act=_datasets_fetch)
+
+    bring = inner.add_parser(
+        "import",
+        help="bring a BEIR folder or zip into the store",
+        description="Read a BEIR folder or zip strictly, in one pass, into the store. A registered "
+        "name must have the released counts; any other name is a dataset of your own.",
+    )
+    bring.add_argument("path", type=Path, help="folder or zip with corpus, queries and qrels")
+    bring.add_argument("--name", help="default: the folder's or zip's own name")
+    bring.add_argument(
+        "--queries", type=Path, metavar="TOPICS", help="TREC topics (id<TAB>text, .gz as well)"
+    )
+    bring.add_argument(
+        "--qrels", type=Path, metavar="QRELS", help="TREC qrels of four columns (.gz as well)"
+    )
+    bring.add_argument("--split", help="judgements to use (default: the registry's, else test)")
+    folders(bring)
+    quiet(bring)
+    bring.set_defaults(act=_datasets_import)
+
+    convert = inner.add_parser(
+        "convert",
+        help="make a gated dataset from its licensed original",
+        description="Make robust04, trec-news, bioasq or signal1m from the original that you have. "
+        "The public topics and qrels are fetched unless they are given; nothing licensed is.",
+    )
+    convert.add_argument("dataset", metavar="NAME")
+    convert.add_argument("--source", type=Path, required=True, metavar="DIR")
+    convert.add_argument("--topics", type=Path, metavar="FILE")
+    convert.add_argument("--qrels", type=Path, metavar="FILE")
+    convert.add_argument("--name", help="another name, under which other counts are accepted")
+    convert.add_argument("--offline", action="store_true", help="fetch nothing")
+    folders(convert)
+    quiet(convert)
+    convert.set_defaults(act=_datasets_convert)
+
+    check = inner.add_parser("check", help="prove that datasets on this machine are whole")
+    check.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+    folders(check)
+    check.set_defaults(act=_datasets_check)
+
+
+def _datasets_list(options: argparse.Namespace) -> None:
+    from gtr_beir.data.store import datasets_folder
+    from gtr_beir.report.dataset_table import dataset_table
+
+    folder = None if options.markdown else datasets_folder(options.datasets_dir)
+    print(dataset_table(folder, style="github" if options.markdown else "simple"))
+
+
+def _datasets_fetch(options: argparse.Namespace) -> None:
+    from gtr_beir.data.catalogue import load_dataset
+    from gtr_beir.data.mirrors import fetch_dataset
+    from gtr_beir.data.registry import benchmark_names, closest, gated_sentence, registered, suite
+    from gtr_beir.data.store import datasets_folder, is_here
+
+    folder = datasets_folder(options.datasets_dir)
+    specs = []
+    for name in (*options.names, *(suite(options.suite) if options.suite else ())):
+        spec = registered(name)
+        if spec is None or "/" in name:
+            near = closest(name, benchmark_names())
+            raise UsageError(f"there is no BEIR dataset '{name}'{near or '; see datasets list'}")
+        specs.append(spec)
+    if not specs:
+        raise UsageError("no dataset was named; give NAME (as many as you like) or --suite public")
+    for spec in specs:
+        here = all(is_here(part, folder) for part in spec.parts or (spec.name,))
+        if here and not options.again:
+            print(f"{spec.name}: here already")
+            load_dataset(spec.name, datasets_dir=folder)
+        elif spec.gated and options.suite:
+            print(f"{spec.name}: {gated_sentence(spec)}", file=sys.stderr)
+        else:
+            brought = fetch_dataset(
+                spec,
+                datasets_dir=folder,
+                base_url=options.base_url,
+                keep_zip=options.keep_zip,
+                quiet=options.quiet,
+            )
+            _print_brought(brought)
+
+
+def _datasets_import(options: argparse.Namespace) -> None:
+    from gtr_beir.data.importing import import_beir
+    from gtr_beir.data.originals import import_with_trec_forms
+
+    if (options.queries is None) != (options.qrels is None):
+        raise UsageError("--queries and --qrels go together; give both, or neither")
+    brought: Dataset | DatasetGroup
+    if options.queries:
+        brought = import_with_trec_forms(
+            options.path,
+            topics=options.queries,
+            qrels=options.qrels,
+            name=options.name,
+            split=options.split,
+            datasets_dir=options.datasets_dir,
+            quiet=options.quiet,
+        )
+    else:
+        brought = import_beir(
+            options.path,
+            name=options.name,
+            split=options.split,
+            datasets_dir=options.datasets_dir,
+            quiet=options.quiet,
+        )
+    _print_brought(brought)
+
+
+def _datasets_convert(options: argparse.Namespace) -> None:
+    from gtr_beir.data.originals import convert
+
+    brought = convert(
+        options.dataset,
+        options.source,
+        topics=options.topics,
+        qrels=options.qrels,
+        name=options.name,
+        datasets_dir=options.datasets_dir,
+        offline=options.offline,
+        quiet=options.quiet,
+    )
+    _print_brought(brought)
+
+
+def _print_brought(brought: Dataset | DatasetGroup) -> None:
+    for dataset in getattr(brought, "parts", [brought]):
+        facts = dataset.manifest
+        print(
+            f"{dataset.name}: {facts['documents']:,} documents, "
+            f"{facts['queries']:,} judged queries, "
+            f"{facts['judgements']:,} judgements ({facts['split']})"
+        )
+        if facts["other_count"]:
+            print(f"  not BEIR's count: {facts['other_count']}")
+        for key, words in (
+            ("blank_documents", "documents have neither title nor text"),
+            ("judged_documents_missing", "judgements name documents that the corpus lacks"),
+            ("unjudged_queries", "queries have no judgement and are left out"),
+        ):
+            if facts[key]:
+                print(f"  {facts[key]:,} {words}")
+
+
+def _datasets_check(options: argparse.Namespace) -> None:
+    from gtr_beir.data.catalogue import load_dataset
+    from gtr_beir.data.registry import registered
+    from gtr_beir.data.store import check_files, datasets_folder, names_here
+    from gtr_beir.errors import StoreError
+
+    folder = datasets_folder(options.datasets_dir)
+    names: list[str] = []
+    for name in options.names or names_here(folder):
+        spec = registered(name)
+        names += spec.parts if spec and spec.parts else [name]
+    if not names:
+        raise UsageError(f"there is no dataset in {folder}; `gtr-beir datasets import PATH`")
+    broken = []
+    unreadable = None
+    for name in names:
+        try:
+            dataset = load_dataset(name, datasets_dir=folder)
+            problems = list(check_files(folder / name))
+        except StoreError as error:
+            unreadable = unreadable or error
+            print(f"{name}: {' '.join(str(error).split())}", flush=True)
+            continue
+        print(f"{name}: {'; '.join(problems) if problems else 'whole'}", flush=True)
+        if problems:
+            broken.append(name)
+        else:
+            _print_index_terms(dataset)
+    if unreadable is not None:
+        raise unreadable
+    if broken:
+        spec = registered(broken[0].partition("/")[0])
+        mend = f"import PATH --name {broken[0]}"
+        if spec is not None and not spec.gated:
+            mend = f"fetch {spec.name} --again"
+        raise StoreError(f"{', '.join(broken)}: damaged; mend it with `gtr-beir datasets {mend}`")
+
+
+def _print_index_terms(dataset: Dataset | DatasetGroup) -> None:
+    """Total terms of a BM25 index that is there, beside Anserini's: a proof of the corpus."""
+    from gtr_beir.data.store import Dataset
+    from gtr_beir.systems.bm25 import FIELDS, index_terms
+
+    if not isinstance(dataset, Dataset):
+        return
+    for mode in FIELDS:
+        terms = index_terms(dataset, mode)
+        published = (dataset.spec.bm25_terms or {}).get(mode)
+        if terms is not None and published is not None:
+            verdict = "as Anserini's" if terms == published else f"Anserini's has {published:,}"
+            print(f"  bm25-{mode}: {terms:,} terms, {verdict}")

@@ -1,0 +1,373 @@
+"""Reading BEIR's own layout strictly: a folder or zip with corpus, queries and qrels.
+
+    corpus.jsonl      {"_id": "...", "title": "...", "text": "..."}   a document a line
+    queries.jsonl     {"_id": "...", "text": "..."}                    a query a line
+    qrels/SPLIT.tsv   query-id <TAB> corpus-id <TAB> score, with this header
+
+Whatever is wrong is an InputError with file and line; nothing is skipped without being counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import io
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Annotated, TypeVar, cast
+
+import msgspec
+
+from gtr_beir.errors import InputError, UsageError
+
+QRELS_HEADER = ("query-id", "corpus-id", "score")
+_BAD_ID = re.compile(r"[\x00-\x20\x7f]")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
+_BOM = b"\xef\xbb\xbf"
+_BUFFER = 1 << 20
+_LONGEST_LINE = 1 << 26
+_FREE_SIZE, _RATIO = 1 << 24, 200
+"""A member above 16 MB may unpack to 200 times its packed size; text stays far below."""
+_Row = TypeVar("_Row")
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One line of corpus.jsonl; a null or missing title is a blank one."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1)] = msgspec.field(name="_id")
+    text: str | None
+    title: str | None = ""
+
+
+class Query(msgspec.Struct, frozen=True):
+    """One line of queries.jsonl."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1)] = msgspec.field(name="_id")
+    text: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One line of a qrels file; `line` counts from 1."""
+
+    query_id: str
+    document_id: str
+    grade: int
+    line: int
+
+
+class BeirSource:
+    """A folder or a zip in BEIR's layout; the zip is read as a stream and never unpacked."""
+
+    def __init__(self, path: Path, part: str | None = None):
+        """`part`: the name of the one folder inside to read (a forum of CQADupStack)."""
+        self.path = path
+        self._zip: zipfile.ZipFile | None = None
+        self._root = PurePosixPath()
+        if not path.exists():
+            raise UsageError(f"{path} does not exist; give a BEIR folder or zip")
+        if path.is_dir():
+            self._members = {
+                str(PurePosixPath(found.relative_to(path)))
+                for found in path.rglob("*")
+                if found.is_file()
+            }
+        elif path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
+            try:
+                self._zip = zipfile.ZipFile(path)
+            except zipfile.BadZipFile as error:
+                raise InputError(
+                    f"the zip is cut off or damaged ({error}); get it again", path=path
+                ) from None
+            self._members = _safe_members(self._zip, path)
+        else:
+            raise UsageError(f"{path} is neither a folder nor a zip; give a BEIR folder or zip")
+        self._find_root(part)
+
+    @classmethod
+    def of_file(cls, file: Path) -> BeirSource:
+        """The folder of one JSON-lines file, whatever else is in it."""
+        source = cls.__new__(cls)
+        source.path, source._zip, source._root = file.parent, None, PurePosixPath()
+        source._members = {file.name}
+        return source
+
+    def _find_root(self, part: str | None) -> None:
+        """The folder that holds corpus.jsonl: the top, or the one folder below it (as in zips)."""
+        folders = {
+            PurePosixPath(member).parent
+            for member in self._members
+            if PurePosixPath(member).name.removesuffix(".gz") == "corpus.jsonl"
+        }
+        if part is None:
+            roots = sorted(str(folder) for folder in folders if len(folder.parts) <= 2)
+        else:
+            roots = sorted(str(folder) for folder in folders if folder.name == part)
+        if len(roots) > 1:
+            raise InputError(
+                f"there is more than one corpus.jsonl (in {', '.join(roots)}); give the folder of "
+                "one dataset",
+                path=self.path,
+            )
+        if not roots and part is not None:
+            raise InputError(f"there is no folder {part} with a corpus.jsonl here", path=self.path)
+        if not roots:
+            raise InputError(
+                "there is no corpus.jsonl here; a BEIR dataset has corpus.jsonl, queries.jsonl and "
+                "qrels/SPLIT.tsv",
+                path=self.path,
+            )
+        self._root = PurePosixPath(roots[0])
+
+    def splits(self) -> list[str]:
+        """Names of the splits that have judgements."""
+        folder = str(self._root / "qrels")
+        return sorted(
+            PurePosixPath(member).name.removesuffix(".gz").removesuffix(".tsv")
+            for member in self._members
+            if str(PurePosixPath(member).parent) == folder
+            and member.removesuffix(".gz").endswith(".tsv")
+        )
+
+    def stamps(self) -> tuple[str, ...]:
+        """What the zip, or each file of the dataset, looks like from outside: name, size, time."""
+        paths = [self.path]
+        if self._zip is None:
+            folder = self.path / self._root
+            paths = [p for p in sorted(folder.rglob("*")) if p.suffix in (".jsonl", ".tsv", ".gz")]
+        stats = [(str(path.resolve()), path.stat()) for path in paths]
+        return tuple(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+
+    def display(self, name: str) -> str:
+        """The path to print for a member."""
+        return str(self.path / self._member(name))
+
+    def _member(self, name: str) -> str:
+        for candidate in (str(self._root / name), str(self._root / f"{name}.gz")):
+            if candidate in self._members:
+                return candidate
+        found = f"; qrels here: {', '.join(self.splits()) or 'none'}" if "qrels" in name else ""
+        raise InputError(
+            f"{name} is missing{found}; a BEIR dataset has corpus.jsonl, queries.jsonl and "
+            "qrels/SPLIT.tsv",
+            path=self.path,
+        )
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """The member as a binary stream, unpacked on the way if it is gzipped."""
+        member = self._member(name)
+        try:
+            with contextlib.ExitStack() as stack:
+                raw: IO[bytes]
+                if self._zip is None:
+                    raw = stack.enter_context((self.path / member).open("rb", buffering=_BUFFER))
+                else:
+                    inner = stack.enter_context(self._zip.open(member))
+                    raw = stack.enter_context(io.BufferedReader(inner, _BUFFER))  # type: ignore[type-var]
+                if member.endswith(".gz"):
+                    raw = cast(IO[bytes], stack.enter_context(gzip.open(raw)))
+                yield raw
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                if error.filename == str(self.path / member):
+                    raise InputError(
+                        f"it cannot be read ({error.strerror})", path=self.display(name)
+                    ) from error
+                raise
+            raise InputError(
+                f"the archive is damaged ({error}); get it again", path=self.display(name)
+            ) from error
+        except NotImplementedError as error:
+            raise InputError(f"{error}; unpack it by hand", path=self.display(name)) from error
+
+
+def _safe_members(archive: zipfile.ZipFile, path: Path) -> set[str]:
+    """The names of an archive's files; InputError names the first member that no honest BEIR zip
+    has. Nothing is ever unpacked to disk: this guards memory, time and whoever unpacks by hand."""
+    members: set[str] = set()
+    for info in archive.infolist():
+        name = info.filename
+        parts = PurePosixPath(name).parts
+        problem = None
+        if name.startswith(("/", "\\")) or ".." in parts or ":" in (parts or ("",))[0]:
+            problem = "points outside of the archive"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            problem = "is a symbolic link"
+        elif name in members:
+            problem = "is in the archive twice"
+        elif info.file_size > _FREE_SIZE and info.file_size > _RATIO * info.compress_size:
+            ratio = info.file_size // max(info.compress_size, 1)
+            problem = f"would grow {ratio:,}-fold to {info.file_size:,} bytes"
+        elif info.flag_bits & 1:
+            problem = "is encrypted"
+        if problem:
+            raise InputError(f"member '{name}' {problem}; this zip is not used", path=path)
+        if not info.is_dir():
+            members.add(name)
+    return members
+
+
+def _lines(stream: IO[bytes], where: str) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines; InputError for one so long that it cannot be a document."""
+    read = functools.partial(stream.readline, _LONGEST_LINE)
+    for number, line in enumerate(iter(read, b""), start=1):
+        if len(line) == _LONGEST_LINE:
+            raise InputError(
+                f"the line is longer than {_LONGEST_LINE:,} bytes; is it JSON lines?",
+                path=where,
+                line=number,
+            )
+        yield number, line
+
+
+def _json_lines(
+    source: BeirSource, name: str, decoder: msgspec.json.Decoder[_Row], kind: str
+) -> Iterator[tuple[int, _Row]]:
+    where = source.display(name)
+    with source.open(name) as stream:
+        for number, line in _lines(stream, where):
+            data = line.removeprefix(_BOM) if number == 1 else line
+            if not data.strip():
+                if stream.read(1):
+                    raise InputError(
+                        f"the line is blank; every line is one {kind}", path=where, line=number
+                    )
+                return
+            try:
+                yield number, decoder.decode(data)
+            except msgspec.ValidationError as error:
+                raise InputError(_shape_error(str(error), kind), path=where, line=number) from None
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise InputError(
+                    f"broken JSON ({error}); every line is one {kind} as a JSON object",
+                    path=where,
+                    line=number,
+                ) from None
+
+
+def _shape_error(message: str, kind: str) -> str:
+    fields = '"_id" and "text" as strings'
+    if kind == "document":
+        fields = '"_id", "title" and "text" as strings'
+    return f"not a {kind} ({message}); a {kind} has {fields}"
+
+
+def _check_id(identifier: str, kind: str, where: str, line: int) -> None:
+    if _BAD_ID.search(identifier):
+        raise InputError(
+            f"{kind} id {identifier!r} holds a blank or control character, which run files cannot "
+            "hold; rename it",
+            path=where,
+            line=line,
+        )
+
+
+def read_documents(source: BeirSource, name: str = "corpus.jsonl") -> Iterator[Document]:
+    """The documents of corpus.jsonl in file order; document i stands on line i + 1."""
+    where = source.display(name)
+    search = _BAD_ID.search
+    for number, document in _json_lines(source, name, msgspec.json.Decoder(Document), "document"):
+        if search(document.id):
+            _check_id(document.id, "document", where, number)
+        yield document
+
+
+def read_queries(source: BeirSource, name: str = "queries.jsonl") -> dict[str, str]:
+    """Query id -> text, in file order."""
+    where = source.display(name)
+    queries: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for number, query in _json_lines(source, name, msgspec.json.Decoder(Query), "query"):
+        _check_id(query.id, "query", where, number)
+        if query.id in queries:
+            raise InputError(
+                f"query id '{query.id}' is already on line {lines[query.id]}; ids must be unique",
+                path=where,
+                line=number,
+            )
+        queries[query.id] = query.text
+        lines[query.id] = number
+    if not queries:
+        raise InputError("there is no query in it", path=where)
+    return queries
+
+
+def read_qrels(source: BeirSource, split: str) -> list[Judgement]:
+    """The judgements of one split, in file order."""
+    name = f"qrels/{split}.tsv"
+    where = source.display(name)
+    judgements: list[Judgement] = []
+    seen: dict[tuple[str, str], int] = {}
+    with source.open(name) as stream:
+        for number, raw in _lines(stream, where):
+            try:
+                line = raw.removeprefix(_BOM).decode("utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                raise InputError("not UTF-8; save it as UTF-8", path=where, line=number) from None
+            if number == 1:
+                _check_header(line, where)
+                continue
+            if not line:
+                raise InputError("the line is blank; remove it", path=where, line=number)
+            judgement = _parse_judgement(line, where, number)
+            pair = (judgement.query_id, judgement.document_id)
+            if pair in seen:
+                raise InputError(
+                    f"query '{pair[0]}' and document '{pair[1]}' are judged on line {seen[pair]} "
+                    "already; keep one of the two",
+                    path=where,
+                    line=number,
+                )
+            seen[pair] = number
+            judgements.append(judgement)
+    if not judgements:
+        raise InputError("there is no judgement in it", path=where)
+    return judgements
+
+
+def _check_header(line: str, where: str) -> None:
+    fields = line.split("\t")
+    if tuple(fields) == QRELS_HEADER:
+        return
+    header = "<TAB>".join(QRELS_HEADER)
+    if len(fields) == 3 and _INTEGER.fullmatch(fields[2].strip()):
+        raise InputError(
+            f"the header is missing (this is a judgement already); put '{header}' first",
+            path=where,
+            line=1,
+        )
+    if len(line.split()) == 4:
+        raise InputError(
+            f"these look like TREC qrels of four columns; BEIR's begin with '{header}'",
+            path=where,
+            line=1,
+        )
+    raise InputError(f"the header must be '{header}', not {line[:60]!r}", path=where, line=1)
+
+
+def _parse_judgement(line: str, where: str, number: int) -> Judgement:
+    fields = line.split("\t")
+    if len(fields) != 3:
+        raise InputError(
+            f"{len(fields)} fields where three are wanted: query id, document id and grade, "
+            "separated by tabs",
+            path=where,
+            line=number,
+        )
+    query_id, document_id, grade = fields
+    if not _INTEGER.fullmatch(grade.strip()):
+        raise InputError(
+            f"grade {grade!r} is not a whole number; grades are 0, 1, 2, ...",
+            path=where,
+            line=number,
+        )
+    if not query_id or not document_id:
+        raise InputError("an id is empty; give both ids", path=where, line=number)
+    return Judgement(query_id, document_id, int(grade), number)

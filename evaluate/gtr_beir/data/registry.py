@@ -1,0 +1,119 @@
+"""The registry: every BEIR dataset is a row of `datasets.json`; this module only reads it."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.resources
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gtr_beir.errors import UsageError
+
+DEMO = "demo"
+DEFAULT_LENGTHS = {"query": 64, "document": 512}
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """One released state of a dataset's judgements: where from, lines, and lines per grade."""
+
+    source: str
+    lines: int
+    grades: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What is known of a dataset before it is there.
+
+    `documents`, `queries` and `judgements` are None or empty for a user's own dataset, whose counts
+    nobody knows beforehand; `other_documents` are further counts that are accepted, each with why.
+    `paper_lengths` are the token limits of the GTR paper (section 4.2).
+    `parts` names the datasets that this one is the unweighted mean of (CQADupStack's forums);
+    `public_parts` says where a gated dataset's topics and qrels lie (url and md5 of each).
+    """
+
+    name: str
+    title: str
+    split: str
+    task: str = "user"
+    documents: int | None = None
+    other_documents: Mapping[str, str] | None = None
+    queries: int | None = None
+    judgements: tuple[Judgements, ...] = ()
+    blank_documents: int | None = None
+    has_titles: bool = True
+    gated: bool = False
+    md5: str | None = None
+    zip_url: str | None = None
+    zip_bytes: int | None = None
+    hub: Mapping[str, str | None] | None = None
+    licence: str | None = None
+    homepage: str | None = None
+    paper_lengths: Mapping[str, int] | None = None
+    bm25_terms: Mapping[str, int] | None = None
+    parts: tuple[str, ...] = ()
+    public_parts: Mapping[str, Mapping[str, str]] | None = None
+
+    def length(self, kind: str) -> int:
+        """Tokens that the GTR paper allows a "query" or a "document" of this dataset."""
+        return (self.paper_lengths or DEFAULT_LENGTHS)[kind]
+
+
+def _spec(row: Mapping[str, Any]) -> DatasetSpec:
+    judgements = tuple(
+        Judgements(entry["source"], entry["lines"], {int(g): n for g, n in entry["grades"].items()})
+        for entry in row["judgements"]
+    )
+    return DatasetSpec(**{**row, "judgements": judgements, "parts": tuple(row["parts"])})
+
+
+@functools.cache
+def _rows() -> dict[str, DatasetSpec]:
+    source = importlib.resources.files("gtr_beir.data").joinpath("datasets.json")
+    tables = json.loads(source.read_text(encoding="utf-8"))
+    return {row["name"]: _spec(row) for row in [*tables["datasets"], *tables["parts"]]}
+
+
+def registered(name: str) -> DatasetSpec | None:
+    """The registry's row for `name`, a dataset or a CQADupStack forum; None if it has none."""
+    return _rows().get(name)
+
+
+def benchmark_names() -> tuple[str, ...]:
+    """The 19 datasets in the order of the GTR paper's table: MS MARCO, then the 18 zero-shot."""
+    return tuple(name for name in _rows() if "/" not in name)
+
+
+def zero_shot_names() -> tuple[str, ...]:
+    return tuple(name for name in benchmark_names() if name != "msmarco")
+
+
+def suite(name: str) -> tuple[str, ...]:
+    """The dataset names of a suite: `all`, `zero-shot`, `public` or `demo`."""
+    suites = {
+        "all": benchmark_names(),
+        "zero-shot": zero_shot_names(),
+        "public": tuple(n for n in zero_shot_names() if not _rows()[n].gated),
+        "demo": (DEMO,),
+    }
+    if name not in suites:
+        raise UsageError(f"there is no suite '{name}'; the suites are {', '.join(suites)}")
+    return suites[name]
+
+
+def closest(name: str, names: tuple[str, ...]) -> str:
+    """`; did you mean 'X'?`, or nothing where no name is near."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def gated_sentence(spec: DatasetSpec) -> str:
+    return (
+        f"{spec.name} cannot be downloaded ({spec.licence}); when you have the original, "
+        f"`gtr-beir datasets convert {spec.name} --source DIR` makes the dataset from it, and "
+        f"`gtr-beir datasets import PATH --name {spec.name}` takes one in BEIR's layout"
+    )

@@ -1,0 +1,54 @@
+"""`make demo`: the whole way on the embedded dataset and checkpoint, as a user would type it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from gtr_beir.cli import main
+from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
+
+RESULTS = Path("results/demo")
+
+
+def tour(results: Path = RESULTS) -> int:
+    """Run the commands one after the other; returns the exit code of the first that fails."""
+    start = time.perf_counter()
+    folder = ["--results-dir", str(results)]
+    # Another version may have left records here.
+    run = ["-d", "demo", "--offline", "--again", *folder]
+    commands = [
+        ["plan", str(CHECKPOINT_DIR), "-d", "demo"],
+        ["run", str(CHECKPOINT_DIR), "--label", "toy-gtr", *run],
+        ["run", "bm25-flat", *run],
+        ["run", f"colbert:{COLBERT_DIR}", "--label", "toy-colbert", *run],
+        ["compare", str(results / "bm25-flat"), str(results / "toy-gtr")],
+        ["leaderboard", *folder],
+    ]
+    for command in commands:
+        print(f"\n$ gtr-beir {shlex.join(command)}", flush=True)
+        code = main(command)
+        if code:
+            return code
+    from gtr_beir.records import read_all
+    from gtr_beir.report.render import markdown
+    from gtr_beir.report.table import leaderboard
+
+    print(f"\n{markdown(leaderboard(results, published=False))}")
+    print("The checkpoints are toys trained on the very documents they search: their scores say")
+    print(
+        "nothing about GTR or ColBERT. The full leaderboard, with the published numbers, is beside"
+    )
+    print("them.\n")
+    for record in read_all(results):
+        folder_of = results / record.system / record.dataset
+        print(f"  {folder_of}/  record.json, run.trec.gz, queries.csv")
+    print(f"  {results / 'leaderboard.md'}")
+    print(f"\nTook {time.perf_counter() - start:.0f} s.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tour())

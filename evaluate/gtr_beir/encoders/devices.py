@@ -1,0 +1,24 @@
+"""The devices of this machine, by name."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from gtr_beir.errors import UsageError
+
+
+def resolve_device(device: str | None) -> str:
+    """`device`, or a GPU where there is one, else the CPU."""
+    chosen = device
+    if chosen is None:
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", chosen):
+        raise UsageError(f"there is no device '{chosen}'; use cpu or cuda")
+    if chosen.startswith("cuda"):
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(chosen.partition(":")[2] or 0) >= there:
+            others = f"cuda:0 to cuda:{there - 1} or cpu" if there else "cpu"
+            raise UsageError(f"there is no {chosen} on this machine; use --device {others}")
+    return chosen

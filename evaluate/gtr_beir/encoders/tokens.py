@@ -1,0 +1,155 @@
+"""Texts -> token vectors: a ColBERT checkpoint run by sentence-transformers."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import numpy as np
+import sentence_transformers
+import torch
+import transformers
+
+from gtr_beir.checkpoints.multi_vector import MultiVectorFolder
+from gtr_beir.checkpoints.weights import require_all
+from gtr_beir.encoders.base import Kind, Settings, TokenVectors
+from gtr_beir.encoders.devices import resolve_device
+from gtr_beir.encoders.linear import pack_linear_layers
+from gtr_beir.encoders.precision import DTYPES, products_of, rounded
+from gtr_beir.encoders.sentence import load_library, quiet_libraries
+from gtr_beir.errors import CheckpointError, UsageError
+from gtr_beir.memory import give_back
+
+NUMERICS = 1
+"""Goes up when the same vectors or scores are computed in another order of operations."""
+_CPU_BATCH, _GPU_BATCH = 16, 128
+
+
+class TokenEncoder:
+    """Texts -> token vectors, with the checkpoint's own lengths, expansion, skip list and prefixes,
+    or those that the settings put in their place. `knobs` says what they are."""
+
+    def __init__(self, folder: MultiVectorFolder, settings: Settings):
+        self.device = resolve_device(settings.device)
+        self.dtype = settings.dtype or "fp32"
+        self.products = products_of(self.dtype, self.device)
+        self._model = _load(folder, self.device, self.dtype, self.products)
+        self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
+        transformer = self._model[0]
+        require_all(transformer.auto_model.state_dict(), folder.encoder)
+        _choose(self._model, settings, folder)
+        tokenizer = self._model.tokenizer
+        if not hasattr(tokenizer, "backend_tokenizer"):
+            raise CheckpointError(f"{folder.path} has no fast tokenizer (tokenizer.json)")
+        self._packed_layers = pack_linear_layers(self._model) if self.device == "cpu" else 0
+        self._batch = _CPU_BATCH if self.device == "cpu" else _GPU_BATCH
+        mask = _mask(self._model, folder)
+        self.knobs: dict[str, Any] = {
+            "query_length": transformer.query_length or transformer.max_seq_length,
+            "document_length": transformer.document_length or transformer.max_seq_length,
+            "query_expansion": transformer.query_expansion,
+            "skiplist": list(mask.skiplist_words),
+            "prompts": {
+                kind: self._model.prompts.get(kind) or "" for kind in ("query", "document")
+            },
+            "similarity": self._model.similarity_fn_name,
+        }
+        self.tokenizer = tokenizer.backend_tokenizer
+        self.dimension = int(self.encode(["a"], kind="query")[0].vectors.shape[1])
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """What decides the last bits of a score beside weights and texts: for keys of blocks."""
+        return {
+            "colbert": NUMERICS,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "sentence_transformers": sentence_transformers.__version__,
+            "device": torch.device(self.device).type,
+            "products": self.products,
+            "packed": self._packed_layers,
+            "batch": self._batch,
+        }
+
+    def encode(self, texts: list[str], *, kind: Kind) -> tuple[TokenVectors, int]:
+        """Token vectors of the texts, and how many texts were cut."""
+        if not texts:
+            return TokenVectors(np.empty((0, self.dimension), np.float32), np.empty(0, int)), 0
+        encode = self._model.encode_query if kind == "query" else self._model.encode_document
+        with quiet_libraries():
+            found = encode(texts, batch_size=self._batch, show_progress_bar=False)
+        lengths = np.array([len(vectors) for vectors in found], dtype=np.int64)
+        vectors = torch.cat(found).float().cpu().numpy()
+        if self.device == "cpu":
+            give_back()
+        return TokenVectors(vectors, lengths), self._cut(texts, kind)
+
+    def _cut(self, texts: list[str], kind: Kind) -> int:
+        """How many of the texts the checkpoint's length cuts."""
+        limit = int(self.knobs[f"{kind}_length"])
+        tokenizer = self._model.tokenizer.backend_tokenizer
+        prompt = self._model.prompts.get(kind) or ""
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(limit)
+        return sum(
+            bool(encoding.overflowing)
+            for encoding in tokenizer.encode_batch([prompt + text for text in texts])
+        )
+
+
+def _load(folder: MultiVectorFolder, device: str, dtype: str, products: str) -> Any:
+    torch.set_float32_matmul_precision("highest")
+    model = load_library("MultiVectorEncoder", folder.path, device, DTYPES[products])
+    for name, values in model.state_dict().items():
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            raise CheckpointError(
+                f"{folder.path}: the array {name} has values that are not finite; get or save the "
+                "checkpoint again"
+            )
+    return rounded(model, dtype, products).eval()
+
+
+def _choose(model: Any, settings: Settings, folder: MultiVectorFolder) -> None:
+    """Put what the user chose in the place of what the checkpoint says."""
+    transformer = model[0]
+    least = model.tokenizer.num_special_tokens_to_add() + 2
+    most = getattr(transformer.auto_model.config, "max_position_embeddings", None) or 1 << 20
+    for flag, length in (
+        ("--query-length", settings.query_length),
+        ("--document-length", settings.document_length),
+    ):
+        if length is not None and not least <= length <= most:
+            raise UsageError(
+                f"{flag} {length} is not possible with {folder.path}; give {least} to {most}"
+            )
+    expansion = transformer.query_expansion
+    if settings.query_expansion is False:
+        transformer.query_expansion = None
+    elif settings.query_expansion and expansion is None:
+        raise UsageError(f"{folder.path} has no query expansion that could be switched on")
+    if settings.query_length is not None:
+        if transformer.query_expansion is not None:
+            transformer.query_length = None
+            transformer.query_expansion = {
+                **transformer.query_expansion,
+                "length": settings.query_length,
+            }
+        transformer.query_length = settings.query_length
+    if settings.document_length is not None:
+        transformer.document_length = settings.document_length
+    for kind, prefix in (("query", settings.query_prefix), ("document", settings.document_prefix)):
+        if prefix is not None:
+            model.prompts[kind] = prefix
+    if settings.skiplist is not None:
+        mask = _mask(model, folder)
+        mask.skiplist_words = list(string.punctuation) if settings.skiplist else []
+        mask.resolve_with_tokenizer(model.tokenizer)
+
+
+def _mask(model: Any, folder: MultiVectorFolder) -> Any:
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+    for module in model:
+        if isinstance(module, MultiVectorMask):
+            return module
+    raise CheckpointError(f"{folder.path} has no MultiVectorMask, so its tokens cannot be chosen")

@@ -1,0 +1,266 @@
+"""What a run would take: documents, tokens, arithmetic, time, memory and disk, before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gtr_beir.data.catalogue import load_dataset
+from gtr_beir.data.registry import DatasetSpec, registered
+from gtr_beir.data.store import Dataset, DatasetGroup, datasets_folder, is_here
+from gtr_beir.encoders.base import Settings
+from gtr_beir.errors import UsageError
+from gtr_beir.systems.base import SYSTEMS
+from gtr_beir.systems.costs import (
+    LIBRARIES_BYTES,
+    EncoderCost,
+    Lengths,
+    block_bytes,
+    encoder_cost,
+    late_bytes,
+    lengths_of,
+    maxsim_rate,
+    search_rate,
+)
+from gtr_beir.work.blocks import DEFAULT_BLOCK
+
+SAMPLE = 512
+_CHUNK = 32
+_UNPACKED = 2.8
+"""A zip's text over its bytes, about; only for datasets that are not here."""
+_QUERY_CHARACTERS = 60
+DEMO_CHARACTERS = 800
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much text a dataset has. texts: a sample of documents spread over the corpus, empty if it
+    is not here; characters: of each text of the sample, or one estimate."""
+
+    name: str
+    documents: int
+    queries: int
+    texts: list[str]
+    characters: npt.NDArray[np.int64]
+    query_texts: list[str]
+    document_limit: int
+    query_limit: int
+
+    @property
+    def here(self) -> bool:
+        return bool(self.texts)
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """The plan of one dataset.
+
+    tokens: of documents and queries after the cut; operations: of encoding (None where the
+    arithmetic is not known), for ColBERT those of its scoring; seconds: of encoding and of search;
+    disk: in bytes; counted: whether tokens come from the dataset's own texts.
+    """
+
+    name: str
+    documents: int
+    queries: int
+    tokens: float
+    operations: float | None
+    encode_seconds: float
+    search_seconds: float
+    disk: int
+    counted: bool
+
+
+@dataclass(frozen=True)
+class WholePlan:
+    """All datasets together. memory: the most that is held at once, in bytes."""
+
+    encoder: EncoderCost
+    datasets: list[DatasetPlan]
+    memory: int
+    devices: int
+
+    @property
+    def seconds(self) -> float:
+        """On all devices; encoding is shared among them."""
+        encode = sum(entry.encode_seconds for entry in self.datasets)
+        return encode / self.devices + sum(entry.search_seconds for entry in self.datasets)
+
+
+def plan_run(
+    system: str,
+    datasets: Sequence[str],
+    settings: Settings,
+    *,
+    datasets_dir: Path | str | None = None,
+    depth: int = 1000,
+    block_documents: int = DEFAULT_BLOCK,
+    keep_embeddings: bool = True,
+) -> WholePlan:
+    """The plan for a dense system on datasets, which may be here or only in the registry.
+
+    Nothing is fetched and nothing is written. Raises UsageError for names that are not known.
+    """
+    if system in SYSTEMS and system != "colbert":
+        raise UsageError(
+            f"plan is for encoders; {system} needs no GPU and little time (docs/benchmarks.md has "
+            "its rates)"
+        )
+    extents = [
+        extent for name in datasets for extent in _extents(name, datasets_folder(datasets_dir))
+    ]
+    sample = next((extent.texts for extent in extents if extent.here), None)
+    if sample is None:
+        mean = int(np.mean([extent.characters.mean() for extent in extents]))
+        sample = ["word " * max(mean // 5, 1)] * SAMPLE
+    cost = encoder_cost(system, settings, sample)
+    if cost.query_vectors is not None:
+        rate = maxsim_rate(cost.dimension, cost.device)
+        found = [_late(cost, extent, rate, depth, block_documents) for extent in extents]
+    else:
+        rate = search_rate(cost.dimension, depth, cost.device)
+        hub, kept = settings.protocol == "hub", keep_embeddings
+        found = [_dense(cost, e, rate, depth, block_documents, hub, kept) for e in extents]
+    memory = max(held for _, held in found) + cost.weights_bytes + LIBRARIES_BYTES
+    devices = len(settings.device.split(",")) if settings.device else 1
+    return WholePlan(cost, [plan for plan, _ in found], memory, devices)
+
+
+def _dense(
+    cost: EncoderCost,
+    extent: Extent,
+    pairs_a_second: float,
+    depth: int,
+    block: int,
+    hub: bool,
+    kept: bool,
+) -> tuple[DatasetPlan, int]:
+    """One vector a text: the plan, and the memory of the search in bytes."""
+    limits = [extent.document_limit, extent.query_limit]
+    if hub:
+        limits = [cost.own_length] * 2
+    texts = _texts(cost, extent, *limits)
+    operations = [cost.operations(lengths) for lengths, _ in texts]
+    memory, disk = block_bytes(extent.documents, cost.dimension, extent.queries, depth, block)
+    plan = DatasetPlan(
+        name=extent.name,
+        documents=extent.documents,
+        queries=extent.queries,
+        tokens=sum(scale * float(lengths.sum()) for lengths, scale in texts),
+        operations=None
+        if cost.shape is None
+        else sum((n or 0.0) * scale for n, (_, scale) in zip(operations, texts, strict=True)),
+        encode_seconds=sum(scale * cost.seconds(lengths) for lengths, scale in texts),
+        search_seconds=float(extent.documents) * extent.queries / pairs_a_second,
+        disk=disk if kept else disk - 4 * cost.dimension * extent.documents,
+        counted=extent.here and cost.tokenizer is not None,
+    )
+    return plan, memory
+
+
+def _late(
+    cost: EncoderCost, extent: Extent, operations_a_second: float, depth: int, block: int
+) -> tuple[DatasetPlan, int]:
+    """A vector a token, none of which is kept: the plan, and the memory of the search in bytes."""
+    width = cost.query_vectors or 0
+    texts = _texts(cost, extent, cost.own_length, width)
+    (documents, scale), _ = texts
+    asked = extent.queries * width
+    work = 2.0 * cost.dimension * asked * scale * float(documents.sum())
+    longest = int(documents.max())
+    memory = late_bytes(cost.dimension, asked, longest, extent.queries, depth)
+    _, disk = block_bytes(extent.documents, 0, extent.queries, depth, block)
+    plan = DatasetPlan(
+        name=extent.name,
+        documents=extent.documents,
+        queries=extent.queries,
+        tokens=scale * float(documents.sum()) + asked,
+        operations=work,
+        encode_seconds=sum(s * cost.seconds(lengths) for lengths, s in texts),
+        search_seconds=work / operations_a_second,
+        disk=disk,
+        counted=extent.here and cost.tokenizer is not None,
+    )
+    return plan, memory
+
+
+def _texts(
+    cost: EncoderCost, extent: Extent, document_limit: int, query_limit: int
+) -> list[tuple[Lengths, float]]:
+    """Of documents and of queries: tokens of each text of the sample, and how many texts of the
+    dataset each stands for."""
+    documents = _lengths(cost, extent.texts, extent.characters, document_limit)
+    asked = np.array([_QUERY_CHARACTERS])
+    queries = _lengths(cost, extent.query_texts, asked, query_limit)
+    return [
+        (documents, extent.documents / len(documents)),
+        (queries, extent.queries / len(queries)),
+    ]
+
+
+def _lengths(
+    cost: EncoderCost, texts: list[str], characters: npt.NDArray[np.int64], limit: int
+) -> Lengths:
+    return cost.lengths(texts, limit) if texts else lengths_of(characters, limit)
+
+
+def _extents(name: str, folder: Path) -> list[Extent]:
+    """One for a dataset; for one that is made of parts, one a part."""
+    spec = registered(name)
+    parts = spec.parts if spec is not None and spec.parts else (name,)
+    return [_extent(part, folder) for part in parts]
+
+
+def _extent(name: str, folder: Path) -> Extent:
+    spec = registered(name)
+    if spec is None or is_here(name, folder):
+        dataset = load_dataset(name, datasets_dir=folder)
+        assert not isinstance(dataset, DatasetGroup)
+        return _sampled(dataset)
+    if spec.documents is None or spec.queries is None:
+        raise UsageError(f"the size of '{name}' is not known before it is here; fetch it first")
+    return Extent(
+        name=name,
+        documents=spec.documents,
+        queries=spec.queries,
+        texts=[],
+        characters=np.array([_characters(spec)]),
+        query_texts=[],
+        document_limit=spec.length("document"),
+        query_limit=spec.length("query"),
+    )
+
+
+def _sampled(dataset: Dataset) -> Extent:
+    count = dataset.n_documents
+    starts = np.unique(np.linspace(0, max(count - _CHUNK, 0), SAMPLE // _CHUNK).astype(int))
+    texts = [text for start in starts for text in dataset.texts(start, min(start + _CHUNK, count))]
+    return Extent(
+        name=dataset.name,
+        documents=count,
+        queries=len(dataset.query_ids),
+        texts=texts,
+        characters=np.array([len(text) for text in texts]),
+        query_texts=dataset.query_texts[:SAMPLE],
+        document_limit=dataset.spec.length("document"),
+        query_limit=dataset.spec.length("query"),
+    )
+
+
+def _characters(spec: DatasetSpec) -> int:
+    """Of a document on average, from what the registry knows: the terms that BM25 counts in the
+    corpus, else the bytes of the zip."""
+    assert spec.documents is not None
+    if spec.bm25_terms:
+        return int(spec.bm25_terms["flat"] / spec.documents * _CHARACTERS_A_TERM)
+    if spec.zip_bytes:
+        return int(spec.zip_bytes * _UNPACKED / spec.documents)
+    return DEMO_CHARACTERS
+
+
+_CHARACTERS_A_TERM = 9.3
+"""Characters of text for each term that BM25 counts, stopwords left out; measured on SciFact."""

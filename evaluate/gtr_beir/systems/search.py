@@ -1,0 +1,220 @@
+"""The search of a corpus block by block, resumable and shared among devices, for any encoder.
+
+What a system does with one block is its own (`find`); the keys under which results are kept, the
+merge, the progress and the processes of further devices are the same for all.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from gtr_beir.data.columns import UNIT
+from gtr_beir.data.store import Dataset
+from gtr_beir.encoders.base import Settings
+from gtr_beir.encoders.devices import resolve_device
+from gtr_beir.encoders.precision import products_of
+from gtr_beir.errors import UsageError
+from gtr_beir.files import Digest
+from gtr_beir.progress import Progress, Tally
+from gtr_beir.ranking.runs import Run
+from gtr_beir.ranking.topk import TopK, empty, merge
+from gtr_beir.systems.base import SearchOptions, load_system
+from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks
+from gtr_beir.work.executors import beside
+from gtr_beir.work.store import BlockStore
+
+
+@dataclass(frozen=True)
+class BlockFound:
+    """What a block yields: its top k; tokens encoded and texts cut."""
+
+    top: TopK
+    tokens: int
+    truncated: int
+
+
+class BlockSearch(ABC):
+    """One corpus, one set of queries; every block is kept as soon as it is done.
+
+    `queries_digest` stands for the encoded queries, `key` for all else that decides scores.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        options: SearchOptions,
+        store: BlockStore,
+        progress: Progress,
+        key: str,
+        queries_digest: bytes,
+    ):
+        self._dataset, self._options = dataset, options
+        self._store, self._progress = store, progress
+        self._excluded = dataset.own_rows if options.self_matches == "drop" else None
+        # Ties go by the rank of ids in the whole corpus, so all of it decides what a block yields.
+        corpus = dataset.manifest["fingerprints"]["corpus"]
+        digest = Digest().add(key).add(queries_digest).add(corpus)
+        digest.add(str(options.k)).add(options.self_matches)
+        if self._excluded is not None:
+            digest.add(self._excluded.tobytes())
+        if options.candidates is not None:
+            digest.add(options.candidates.doc_rows.tobytes())
+        self._search_key = digest.hex()
+        self.seconds = {"encode": 0.0, "search": 0.0}
+
+    @abstractmethod
+    def _find(self, block: Block) -> BlockFound:
+        """Encode and search one block."""
+
+    def run(self) -> tuple[Run, dict[str, Any]]:
+        """The merged run, computing what is missing; and facts for the record."""
+        best: TopK | None = None
+        tokens = truncated = 0
+        for block in self._blocks():
+            arrays = self._done(block)
+            self._progress.reach(block.stop)
+            found = TopK(arrays["rows"], arrays["scores"], arrays["id_ranks"])
+            best = merge(best, found, self._options.k)
+            tokens += int(arrays["tokens"][0])
+            truncated += int(arrays["truncated"][0])
+        self._progress.finish()
+        if best is None:
+            best = empty(len(self._dataset.query_ids), self._options.k)
+        facts = {
+            "document_tokens": tokens,
+            "documents_truncated": truncated,
+            "seconds": self.seconds,
+        }
+        return Run.of(self._dataset.query_ids, best), facts
+
+    def compute(self, share: int, shares: int, *, watch: Callable[[], None] = lambda: None) -> None:
+        """Do every `shares`-th block from `share` on; `watch` is called after each."""
+        for block in self._blocks()[share::shares]:
+            before = self._progress.done
+            self._done(block)
+            self._progress.skip(len(block) - (self._progress.done - before))
+            watch()
+
+    def _blocks(self) -> list[Block]:
+        return plan_blocks(self._dataset.n_documents, self._options.block_documents)
+
+    def _done(self, block: Block) -> Arrays:
+        key = "topk-" + content_key(self._dataset.unit_digests, block, self._search_key)
+
+        def compute() -> Arrays:
+            found = self._find(block)
+            return {
+                "rows": found.top.rows,
+                "scores": found.top.scores,
+                "id_ranks": found.top.id_ranks,
+                "tokens": np.array([found.tokens]),
+                "truncated": np.array([found.truncated]),
+            }
+
+        return self._store.get_or_compute(key, compute)
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[what] += time.perf_counter() - start
+
+
+class SharedSystem(Protocol):
+    """A system whose search can be shared among devices."""
+
+    def block_search(
+        self, dataset: Dataset, options: SearchOptions, progress: Progress
+    ) -> BlockSearch: ...
+
+
+def for_each_device(settings: Settings) -> list[Settings]:
+    """The settings of each device that is named; UsageError if one is not there."""
+    if settings.device is None:
+        return [settings]
+    each = [replace(settings, device=device) for device in settings.device.split(",")]
+    kinds = {resolve_device(one.device).partition(":")[0] for one in each}
+    if len(kinds) > 1:
+        raise UsageError(
+            f"--device {settings.device} mixes kinds of devices, whose vectors differ in their "
+            "last bits; name devices of one kind"
+        )
+    if len({products_of(one.dtype or "fp32", resolve_device(one.device)) for one in each}) > 1:
+        raise UsageError(
+            f"not all of --device {settings.device} have {settings.dtype} arithmetic, and their "
+            "vectors would differ; name those that have, or give --dtype fp32"
+        )
+    return each
+
+
+def search_on(
+    system: SharedSystem,
+    name: str,
+    each: Sequence[Settings],
+    dataset: Dataset,
+    options: SearchOptions,
+    progress: Progress,
+) -> tuple[BlockSearch, Run, dict[str, Any]]:
+    """Search with this process on the first device and one more process for each of the others,
+    which load the system `name` themselves; blocks are dealt out among them. A process that dies
+    fails the search."""
+    shares = len(each)
+    if shares > 1:
+        # Every device gets a block, also of a small corpus.
+        size = max(min(options.block_documents, -(-dataset.n_documents // shares)), UNIT)
+        options = replace(options, block_documents=size)
+    search = system.block_search(dataset, options, progress)
+    if shares > 1:
+        with tempfile.TemporaryDirectory() as scratch:
+            counts = Path(scratch) / "done"
+            progress.share(Tally(counts, shares, new=True), 0)
+            calls = [
+                (
+                    name,
+                    replace(settings, offline=True),
+                    dataset.path,
+                    options,
+                    share,
+                    shares,
+                    counts,
+                )
+                for share, settings in enumerate(each)
+            ]
+            others = beside(
+                work_share, calls[1:], processes=shares - 1, waiting_on=lambda: progress.advance(0)
+            )
+            with others as look:
+                search.compute(0, shares, watch=look)
+            progress.gather()
+    run, facts = search.run()
+    return search, run, facts
+
+
+def work_share(
+    name: str,
+    settings: Settings,
+    path: Path,
+    options: SearchOptions,
+    share: int,
+    shares: int,
+    counts: Path,
+) -> None:
+    """In a process of its own: the blocks of one share, left in the folder of blocks; `counts` is
+    the file of the tally."""
+    if settings.device == "cpu":
+        torch.set_num_threads(max(1, torch.get_num_threads() // shares))
+    system: Any = load_system(name, settings)
+    dataset = Dataset(path)
+    progress = Progress(system.name, dataset.n_documents, "documents", quiet=True)
+    progress.share(Tally(counts, shares), share)
+    system.block_search(dataset, options, progress).compute(share, shares)

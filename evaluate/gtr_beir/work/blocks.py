@@ -1,0 +1,53 @@
+"""Blocks: the unit of work. A block of a corpus is done, or it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtr_beir.data.columns import UNIT
+from gtr_beir.errors import UsageError
+from gtr_beir.files import Digest
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+DEFAULT_BLOCK = 65_536
+"""Documents in a block."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Documents start..stop-1 of a corpus; whole units, but for the corpus's end."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def units(self) -> Iterator[tuple[int, int]]:
+        """(start, stop) of each unit of the block."""
+        for start in range(self.start, self.stop, UNIT):
+            yield start, min(start + UNIT, self.stop)
+
+
+def plan_blocks(n_documents: int, block_documents: int = DEFAULT_BLOCK) -> list[Block]:
+    """Cut a corpus into blocks; the size is rounded up to whole units of 1,024 documents."""
+    if block_documents < 1:
+        raise UsageError(f"a block of {block_documents} documents is not possible; give 1 or more")
+    size = -(-block_documents // UNIT) * UNIT
+    return [Block(at, min(at + size, n_documents)) for at in range(0, n_documents, size)]
+
+
+def content_key(unit_digests: npt.NDArray[np.uint8], block: Block, *parts: str) -> str:
+    """The key of a block: its text (by unit digests), where it starts, and `parts`."""
+    first, last = block.start // UNIT, -(-block.stop // UNIT)
+    digest = Digest().add(np.ascontiguousarray(unit_digests[first:last]).tobytes())
+    digest.add(str(block.start))
+    for part in parts:
+        digest.add(part)
+    return digest.hex()[:32]

@@ -1,0 +1,99 @@
+"""The store of finished blocks.
+
+What a block yields is stored as a folder of plain arrays under a key that is made of everything
+that decides the content. A folder with its final name is whole; what a killed process left has a
+temporary name that nobody reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtr_beir.errors import StoreError
+from gtr_beir.files import (
+    atomic_folder,
+    lock,
+    read_json,
+    remove_leftovers,
+    sync_file,
+    write_json,
+)
+from gtr_beir.work.blocks import Arrays
+
+
+class BlockStore:
+    """Results of blocks in one folder, by key.
+
+    `say` is told about waiting for another process and about damage that was found.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda _: None):
+        self._folder = folder
+        self._say = say
+        remove_leftovers(folder)
+
+    def get(self, key: str) -> Arrays | None:
+        """The arrays stored under `key`, memory-mapped, or None. Damaged ones count as missing."""
+        folder = self._folder / key
+        if not folder.is_dir():
+            return None
+        try:
+            return _read(folder)
+        except StoreError as error:
+            self._say(f"{error}; it is computed again")
+            return None
+
+    def has(self, key: str) -> bool:
+        """Whether something is stored under `key`; its bytes are looked at when it is read."""
+        return (self._folder / key / "block.json").is_file()
+
+    def put(self, key: str, arrays: Arrays) -> Arrays:
+        """Store arrays under `key`; they are there whole or not at all."""
+        with atomic_folder(self._folder / key) as work:
+            entries = {}
+            for name, array in arrays.items():
+                np.save(work / f"{name}.npy", array, allow_pickle=False)
+                sync_file(work / f"{name}.npy")
+                entries[name] = array_digest(array)
+            write_json(work / "block.json", entries)
+        return arrays
+
+    def get_or_compute(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
+        """Stored arrays, or `compute()` stored; two processes do not compute the same block."""
+        found = self.get(key)
+        if found is not None:
+            return found
+        with lock(self._folder / ".locks" / f"{key}.lock", say=self._say):
+            found = self.get(key)
+            if found is not None:
+                return found
+            return self.put(key, compute())
+
+
+def _read(folder: Path) -> Arrays:
+    arrays = {}
+    for name, digest in read_json(folder / "block.json").items():
+        path = folder / f"{name}.npy"
+        try:
+            # Copy-on-write: nothing is written, but torch wants arrays that could be.
+            array = np.load(path, mmap_mode="c", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise StoreError(f"{path} is damaged ({error})") from error
+        if array_digest(array) != digest:
+            raise StoreError(f"{path} is damaged (other bytes than were written)")
+        arrays[name] = array
+    return arrays
+
+
+def array_digest(array: npt.NDArray[Any]) -> str:
+    """SHA-256 over dtype, shape and bytes."""
+    contiguous = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{contiguous.dtype.str}{contiguous.shape}".encode())
+    digest.update(contiguous.data if contiguous.size else b"")
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""The hub's mirrors, through the hub's own client, from a loopback server that speaks its API."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hub_server import COMMIT, hub
+
+CORPUS = "".join(
+    json.dumps({"_id": f"d{n}", "title": "", "text": f"x{n}"}) + "\n" for n in range(3)
+)
+QUERIES = '{"_id": "q1", "text": "x1"}\n'
+TSV = "query-id\tcorpus-id\tscore\nq1\td1\t1\n"
+JSONL = '{"query-id": "q1", "corpus-id": "d1", "score": 1.0}\n'
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+from gtr_beir.data import importing, mirrors
+from gtr_beir.data.download import Patience
+from gtr_beir.errors import FetchError
+from gtr_beir.data.registry import Judgements, registered
+spec = replace(registered("scifact"), documents=3, queries=1, zip_bytes=1,
+    judgements=(Judgements("all", 1, {1: 1}),), zip_url=sys.argv[2] + "/scifact.zip",
+    hub={"beir": "BeIR/scifact", "mteb": "mteb/scifact", "mteb_revision": sys.argv[3]})
+importing.registered = lambda _: spec
+patience = Patience(attempts=2, pause=0.01, longest_pause=0.01, silence=2.0)
+try:
+    dataset = mirrors.fetch_dataset(spec, datasets_dir=sys.argv[1], patience=patience)
+except FetchError as error:
+    sys.exit(str(error))
+print(dataset.n_documents, dataset.texts(0, 3))
+"""
+
+
+def fetch(
+    server: http.server.ThreadingHTTPServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: the client reads its endpoint when it is imported."""
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setenv("HF_HOME", str(folder / "hub"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    command = [sys.executable, "-c", SCRIPT, str(folder / "store"), url, COMMIT]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_beir_and_its_qrels_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repositories = {
+        "BeIR/scifact-qrels": {"test.tsv": TSV, "train.tsv": TSV},
+        "BeIR/scifact": {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "README.md": "no"},
+    }
+    with hub(repositories) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "3 ['x0', 'x1', 'x2']\n"
+        fetched = [path for path in server.asked if "/resolve/" in path]
+    assert not any("README" in path or "train" in path for path in fetched)
+
+
+def test_mteb_at_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "qrels/test.jsonl": JSONL}
+    with hub({"mteb/scifact": files}) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+        assert done.returncode == 0, done.stderr
+        assert any(f"/mteb/scifact/resolve/{COMMIT}/corpus.jsonl" in p for p in server.asked)
+
+
+def test_wrong_counts_and_absent_mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"corpus.jsonl": CORPUS * 2, "queries.jsonl": QUERIES, "qrels/test.tsv": TSV}
+    with hub({"mteb/scifact": files}) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+    assert done.returncode == 1
+    sentence = done.stderr.strip()
+    assert "\n" not in sentence
+    assert sentence.startswith("no source gave scifact: ")
+    assert "BeIR/scifact: the hub did not give BeIR/scifact" in sentence
+    assert "6 documents where scifact has 3" in sentence
+    assert not (tmp_path / "store" / "scifact").exists()

@@ -1,0 +1,56 @@
+"""The store of finished blocks: whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gtr_beir.work.store import BlockStore
+
+
+def test_stored_arrays_come_back_and_are_not_computed_again(tmp_path: Path) -> None:
+    store = BlockStore(tmp_path)
+    arrays = {"a": np.arange(5, dtype=np.int32), "b": np.zeros((0, 3), np.float32)}
+    store.get_or_compute("k", lambda: arrays)
+    found = store.get_or_compute("k", lambda: pytest.fail("computed again"))
+    assert all((found[name] == arrays[name]).all() for name in arrays)
+    assert found["b"].shape == (0, 3)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "missing", "manifest"])
+def test_damage_is_told_and_computed_again(tmp_path: Path, damage: str) -> None:
+    said: list[str] = []
+    store = BlockStore(tmp_path, said.append)
+    store.put("k", {"a": np.arange(1000)})
+    file = tmp_path / "k" / "a.npy"
+    if damage == "flip":
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:100])
+    elif damage == "missing":
+        file.unlink()
+    else:
+        (tmp_path / "k" / "block.json").write_text("{")
+    again = store.get_or_compute("k", lambda: {"a": np.arange(3)})
+    assert again["a"].tolist() == [0, 1, 2]
+    assert len(said) == 2
+    assert "damaged" in said[0] or "not there" in said[0]
+    assert store.get("k")["a"].tolist() == [0, 1, 2]
+
+
+def test_a_failed_put_leaves_nothing(tmp_path: Path) -> None:
+    store = BlockStore(tmp_path)
+    with pytest.raises(ValueError, match="Object arrays"):
+        store.put("k", {"a": np.arange(3), "b": np.array([{}])})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
+    dead = tmp_path / ".tmp-999999999-abc-k"
+    dead.mkdir()
+    BlockStore(tmp_path)
+    assert not dead.exists()
