@@ -15,14 +15,17 @@ import numpy.typing as npt
 from scipy import stats
 
 _SEED = 20211215  # any fixed number: the same comparison prints the same p-value
+_ROUNDING = 1e-12
+"""Measures lie in [0, 1]; what is closer than this differs by rounding alone."""
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Mean difference b - a over n paired queries, with its tests.
 
-    low, high: 95 % bootstrap interval of the mean difference; p_randomisation, p_t: two-sided.
-    wins, ties, losses: queries where b is above, equal to, below a.
+    low, high: 95 % bootstrap interval of the mean difference; p_randomisation, p_t: two-sided (a
+    t-test of one query says nothing: p_t is 1). wins, ties, losses: queries where b is above, equal
+    to, below a.
     """
 
     n: int
@@ -52,13 +55,9 @@ def compare(
         count = min(500, samples - start)
         signs = generator.integers(0, 2, size=(count, n), dtype=np.int8) * 2 - 1
         flipped = np.abs((signs * difference).mean(axis=1))
-        at_least += int((flipped >= abs(observed) - 1e-12).sum())
+        at_least += int((flipped >= abs(observed) - _ROUNDING).sum())
         drawn = generator.integers(0, n, size=(count, n))
         means[start : start + count] = difference[drawn].mean(axis=1)
-    if n > 1 and float(difference.std()) > 0:
-        p_t = float(stats.ttest_1samp(difference, 0.0).pvalue)
-    else:
-        p_t = 1.0
     low, high = np.quantile(means, [0.025, 0.975])
     return Comparison(
         n=n,
@@ -68,11 +67,23 @@ def compare(
         low=float(low),
         high=float(high),
         p_randomisation=(at_least + 1) / (samples + 1),
-        p_t=p_t,
+        p_t=_paired_t(difference),
         wins=int((difference > 0).sum()),
         ties=int((difference == 0).sum()),
         losses=int((difference < 0).sum()),
     )
+
+
+def _paired_t(difference: npt.NDArray[np.float64]) -> float:
+    """Two-sided p of the paired t-test; 1 for one query or none that differs.
+
+    Where every query differs by the same, t has no finite value and its limit is p = 0.
+    """
+    if len(difference) < 2 or np.abs(difference).max() <= _ROUNDING:
+        return 1.0
+    if np.ptp(difference) <= _ROUNDING:
+        return 0.0
+    return float(stats.ttest_1samp(difference, 0.0).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
