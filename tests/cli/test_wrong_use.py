@@ -1,0 +1,191 @@
+"""Wrong names and options are told before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gtr_beir import cli
+from refusal import Refused, files_in, leftovers
+
+pytestmark = pytest.mark.usefixtures("no_network")
+
+
+@dataclass(frozen=True)
+class WrongUse:
+    """Arguments that cannot be meant, and what is said; {datasets}, {results}: the folders."""
+
+    id: str
+    arguments: tuple[str, ...]
+    sentence: str
+    code: int = 2
+
+
+RUN_MINE = ("run", "fixed", "-d", "mine")
+WRONG_USE = (
+    WrongUse(
+        "run without a dataset",
+        ("run", "fixed"),
+        "no dataset was named; give -d NAME (as often as you like) or --suite NAME",
+    ),
+    WrongUse(
+        "run on a registered dataset that is not here",
+        ("run", "fixed", "-d", "scifact", "--offline"),
+        "scifact is not in {datasets}; bring it with …`gtr-beir datasets import PATH --name "
+        "scifact`",
+    ),
+    WrongUse(
+        "run on a name with a slip",
+        ("run", "fixed", "-d", "scifcat"),
+        "there is no dataset 'scifcat' in {datasets}; did you mean 'scifact'?; `gtr-beir datasets "
+        "import PATH --name scifcat` brings one of your own",
+    ),
+    WrongUse(
+        "run on an own name with a slip",
+        ("run", "fixed", "-d", "mien"),
+        "there is no dataset 'mien' in {datasets}; did you mean 'mine'?; `gtr-beir datasets "
+        "import PATH --name mien` brings one of your own",
+    ),
+    WrongUse(
+        "run on a name that is far off",
+        ("run", "fixed", "-d", "weather-2031"),
+        "there is no dataset 'weather-2031' in {datasets}; `gtr-beir datasets import PATH --name "
+        "weather-2031` brings one of your own",
+    ),
+    WrongUse(
+        "run on CQADupStack without its forums",
+        ("run", "fixed", "-d", "cqadupstack", "--offline"),
+        "…cqadupstack/android is not in {datasets}; bring …`gtr-beir datasets import PATH --name "
+        "cqadupstack`",
+    ),
+    WrongUse(
+        "second dataset unknown, the first is not begun",
+        (*RUN_MINE, "-d", "nfcorpus", "--offline"),
+        "nfcorpus is not in {datasets}; bring it with …`gtr-beir datasets import PATH --name "
+        "nfcorpus`",
+    ),
+    WrongUse(
+        "unknown suite",
+        ("run", "fixed", "--suite", "beir"),
+        "there is no suite 'beir'; the suites are all, zero-shot, public, demo",
+    ),
+    *(
+        WrongUse(
+            f"{flag} {value}",
+            (*RUN_MINE, flag, value),
+            f"{flag} {value} is not possible; give 1 or more",
+        )
+        for flag, value in (
+            ("--depth", "0"),
+            ("--depth", "-5"),
+            ("--block-documents", "0"),
+            ("--batch-tokens", "0"),
+            ("--threads", "0"),
+        )
+    ),
+    WrongUse(
+        "fp16",
+        (*RUN_MINE, "--dtype", "fp16"),
+        "fp16 is refused, T5 overflows in it; choose 'fp32' or 'bf16'",
+    ),
+    WrongUse(
+        "unknown dtype",
+        (*RUN_MINE, "--dtype", "int8"),
+        "there is no dtype 'int8'; choose 'fp32' or 'bf16'",
+    ),
+    *(
+        WrongUse(f"label {label!r}", (*RUN_MINE, "--label", label), f"…'{label}'…label…")
+        for label in ("../outside", "{tmp}/outside", "a/b", "..", ".tmp-1-mine", "two words")
+    ),
+    WrongUse(
+        "a checkpoint folder that does not exist",
+        ("run", "./no-such-model", "-d", "mine"),
+        "there is no checkpoint folder ./no-such-model",
+    ),
+    WrongUse(
+        "a checkpoint folder of nobody's home",
+        ("run", "~nobody-has-this-name/model", "-d", "mine"),
+        "there is no checkpoint folder ~nobody-has-this-name/model",
+    ),
+    WrongUse(
+        "a system that no hub could have",
+        ("run", "what is this?", "-d", "mine"),
+        "'what is this?' is neither a system, a folder nor a Hugging Face id; `gtr-beir run "
+        "--help` lists the systems",
+    ),
+    WrongUse(
+        "a hub id that is not in the cache, offline",
+        ("run", "nobody/no-such-model", "-d", "mine", "--offline"),
+        "'nobody/no-such-model' is not a folder here and not in the Hugging Face cache, and "
+        "--offline forbids to fetch it; run once without --offline",
+    ),
+    WrongUse(
+        "check without a dataset of this name",
+        ("datasets", "check", "scifcat"),
+        "there is no dataset 'scifcat' in {datasets}; did you mean 'scifact'?; `gtr-beir datasets "
+        "import PATH --name scifcat` brings one of your own",
+    ),
+    WrongUse(
+        "check of an empty folder",
+        ("datasets", "check", "--datasets-dir", "nowhere"),
+        "there is no dataset in nowhere; `gtr-beir datasets import PATH`",
+    ),
+    WrongUse(
+        "score against a dataset that is not here",
+        ("score", "some.run", "-d", "scifact"),
+        "scifact is not in {datasets}; bring it with …`gtr-beir datasets import PATH --name "
+        "scifact`",
+    ),
+    WrongUse(
+        "leaderboard of an unknown format",
+        ("leaderboard", "--format", "md,pdf"),
+        "there is no format 'pdf'; choose of md, csv, html, latex",
+    ),
+    WrongUse(
+        "leaderboard of no format",
+        ("leaderboard", "--format", ","),
+        "…format…md, csv, html, latex",
+    ),
+)
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize("case", WRONG_USE, ids=lambda case: case.id)
+def test_wrong_use_is_told_before_anything_is_written(
+    case: WrongUse, datasets: Path, tmp_path: Path, refused: Refused
+) -> None:
+    before = files_in(tmp_path)
+    sentence = case.sentence.replace("{datasets}", str(datasets))
+    arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in case.arguments]
+    refused(sentence.replace("{tmp}", str(tmp_path)), *arguments, code=case.code)
+    assert files_in(tmp_path) == before
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fly",),
+        ("run",),
+        ("datasets",),
+        ("datasets", "import"),
+        ("score", "some.run"),
+        (*RUN_MINE, "--depth", "ten"),
+        (*RUN_MINE, "--self-matches", "maybe"),
+        (*RUN_MINE, "--protocol", "mteb"),
+        (*RUN_MINE, "--no-such-option"),
+    ],
+    ids=" ".join,
+)
+def test_arguments_that_do_not_parse_exit_with_2(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str], results: Path
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("usage: gtr-beir")
+    assert "error: " in told.splitlines()[-1]
+    assert not results.exists()
