@@ -1,4 +1,4 @@
-"""Zips that no honest server sends are refused by the member's name; nothing is unpacked."""
+"""Zips that no honest server sends are refused by the member's name; nothing is written out."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from gtr_beir.errors import InputError
 Write = Callable[[zipfile.ZipFile], None]
 
 
-def honest(packed: zipfile.ZipFile) -> None:
-    packed.writestr("set/corpus.jsonl", '{"_id": "d1", "title": "", "text": "x"}\n')
-    packed.writestr("set/queries.jsonl", '{"_id": "q1", "text": "x"}\n')
-    packed.writestr("set/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+def honest(zipped: zipfile.ZipFile) -> None:
+    zipped.writestr("set/corpus.jsonl", '{"_id": "d1", "title": "", "text": "x"}\n')
+    zipped.writestr("set/queries.jsonl", '{"_id": "q1", "text": "x"}\n')
+    zipped.writestr("set/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n")
 
 
 def member(name: str, data: str = "x") -> Write:
-    return lambda packed: packed.writestr(name, data)
+    return lambda zipped: zipped.writestr(name, data)
 
 
-def link(packed: zipfile.ZipFile) -> None:
+def link(zipped: zipfile.ZipFile) -> None:
     info = zipfile.ZipInfo("set/link")
     info.external_attr = 0o120777 << 16
-    packed.writestr(info, "/etc/passwd")
+    zipped.writestr(info, "/etc/passwd")
 
 
-def twice(packed: zipfile.ZipFile) -> None:
+def twice(zipped: zipfile.ZipFile) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        packed.writestr("set/queries.jsonl", '{"_id": "q1", "text": "other"}\n')
+        zipped.writestr("set/queries.jsonl", '{"_id": "q1", "text": "other"}\n')
 
 
-def bomb(packed: zipfile.ZipFile) -> None:
-    packed.writestr("set/extra.jsonl", b"0" * (64 << 20))
+def bomb(zipped: zipfile.ZipFile) -> None:
+    zipped.writestr("set/extra.jsonl", b"0" * (64 << 20))
 
 
-def nested_bomb(packed: zipfile.ZipFile) -> None:
+def nested_bomb(zipped: zipfile.ZipFile) -> None:
     """A zip in the zip is a file like any other: it is never looked into."""
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as deeper:
         deeper.writestr("zeros", b"0" * (32 << 20))
-    packed.writestr("set/inner.zip", inner.getvalue())
+    zipped.writestr("set/inner.zip", inner.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def nested_bomb(packed: zipfile.ZipFile) -> None:
 )
 def test_refused_by_name(write: Write, sentence: str, tmp_path: Path) -> None:
     archive = tmp_path / "set.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        honest(packed)
-        write(packed)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        honest(zipped)
+        write(zipped)
     with pytest.raises(InputError, match=sentence):
         import_beir(archive, datasets_dir=tmp_path / "store")
     assert not (tmp_path / "store" / "set").exists()
@@ -78,20 +78,20 @@ def test_refused_by_name(write: Write, sentence: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", [lambda _: None, nested_bomb, member("README.md")])
 def test_accepted(write: Write, tmp_path: Path) -> None:
     archive = tmp_path / "set.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        honest(packed)
-        write(packed)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        honest(zipped)
+        write(zipped)
     assert import_beir(archive, datasets_dir=tmp_path / "store").n_documents == 1
 
 
 def test_cqadupstack_is_imported_forum_by_forum(tmp_path: Path) -> None:
     """From one zip; with other counts than the registry's, each forum is refused by name."""
     archive = tmp_path / "cqadupstack.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for forum in ("android", "english"):
-            packed.writestr(f"cqadupstack/{forum}/corpus.jsonl", '{"_id": "d", "text": "x"}\n')
-            packed.writestr(f"cqadupstack/{forum}/queries.jsonl", '{"_id": "q", "text": "x"}\n')
-            packed.writestr(
+            zipped.writestr(f"cqadupstack/{forum}/corpus.jsonl", '{"_id": "d", "text": "x"}\n')
+            zipped.writestr(f"cqadupstack/{forum}/queries.jsonl", '{"_id": "q", "text": "x"}\n')
+            zipped.writestr(
                 f"cqadupstack/{forum}/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td\t1\n"
             )
     with pytest.raises(InputError, match="1 judged queries where cqadupstack/android has 699"):

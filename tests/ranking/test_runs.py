@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import pytrec_eval
 
 from doubles import WordSystem
+from gtr_beir.data import lines
 from gtr_beir.data.store import Dataset
+from gtr_beir.errors import InputError
 from gtr_beir.evaluation import score_run
 from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import SearchOptions
@@ -62,3 +66,18 @@ def test_pads_are_not_written(small: Dataset, tmp_path: Path) -> None:
     run = Run(["q1"], np.array([[2, -1]], np.int32), np.array([[0.25, -np.inf]], dtype=np.float32))
     run.write(tmp_path / "r", small, tag="t")
     assert (tmp_path / "r").read_text() == "q1 Q0 d3 1 0.25 t\n"
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_line_without_end_is_refused(
+    compress: Callable[[bytes], bytes],
+    small: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST_LINE", 100)
+    path = tmp_path / "theirs.trec"
+    path.write_bytes(compress(b"q1 Q0 d1 1 0.5 x\n" + b"q" * 1000))
+    with pytest.raises(InputError, match="the line is longer than 100 bytes") as caught:
+        Run.read(path, small)
+    assert (caught.value.path, caught.value.line) == (str(path), 2)

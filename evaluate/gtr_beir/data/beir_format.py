@@ -9,32 +9,23 @@ Whatever is wrong is an InputError with file and line; nothing is skipped withou
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import gzip
-import io
 import re
-import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Annotated, TypeVar, cast
+from typing import IO, Annotated
 
 import msgspec
 
+from gtr_beir.data.lines import BAD_ID, checked_id, json_lines, text_lines
+from gtr_beir.data.opening import Gzip, PlainFile, Source, ZipMember, open_zip, opened
 from gtr_beir.errors import InputError, UsageError
 
 QRELS_HEADER = ("query-id", "corpus-id", "score")
-_BAD_ID = re.compile(r"[\x00-\x20\x7f]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
-_BOM = b"\xef\xbb\xbf"
-_BUFFER = 1 << 20
-_LONGEST_LINE = 1 << 26
-_FREE_SIZE, _RATIO = 1 << 24, 200
-"""A member above 16 MB may unpack to 200 times its packed size; text stays far below."""
-_Row = TypeVar("_Row")
+_DAMAGED = "the archive is damaged ({}); get it again"
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -63,7 +54,7 @@ class Judgement:
 
 
 class BeirSource:
-    """A folder or a zip in BEIR's layout; the zip is read as a stream and never unpacked."""
+    """A folder or a zip in BEIR's layout; the zip is read as a stream and never written out."""
 
     def __init__(self, path: Path, part: str | None = None):
         """`part`: the name of the one folder inside to read (a forum of CQADupStack)."""
@@ -79,13 +70,8 @@ class BeirSource:
                 if found.is_file()
             }
         elif path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
-            try:
-                self._zip = zipfile.ZipFile(path)
-            except zipfile.BadZipFile as error:
-                raise InputError(
-                    f"the zip is cut off or damaged ({error}); get it again", path=path
-                ) from None
-            self._members = _safe_members(self._zip, path)
+            self._zip, names = open_zip(path, damaged=_DAMAGED)
+            self._members = set(names)
         else:
             raise UsageError(f"{path} is neither a folder nor a zip; give a BEIR folder or zip")
         self._find_root(part)
@@ -159,124 +145,28 @@ class BeirSource:
             path=self.path,
         )
 
-    @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
-        """The member as a binary stream, unpacked on the way if it is gzipped."""
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """The member as a binary stream, decompressed on the way if its name ends in .gz."""
         member = self._member(name)
-        try:
-            with contextlib.ExitStack() as stack:
-                raw: IO[bytes]
-                if self._zip is None:
-                    raw = stack.enter_context((self.path / member).open("rb", buffering=_BUFFER))
-                else:
-                    inner = stack.enter_context(self._zip.open(member))
-                    raw = stack.enter_context(io.BufferedReader(inner, _BUFFER))  # type: ignore[type-var]
-                if member.endswith(".gz"):
-                    raw = cast(IO[bytes], stack.enter_context(gzip.open(raw)))
-                yield raw
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                if error.filename == str(self.path / member):
-                    raise InputError(
-                        f"it cannot be read ({error.strerror})", path=self.display(name)
-                    ) from error
-                raise
-            raise InputError(
-                f"the archive is damaged ({error}); get it again", path=self.display(name)
-            ) from error
-        except NotImplementedError as error:
-            raise InputError(f"{error}; unpack it by hand", path=self.display(name)) from error
-
-
-def _safe_members(archive: zipfile.ZipFile, path: Path) -> set[str]:
-    """The names of an archive's files; InputError names the first member that no honest BEIR zip
-    has. Nothing is ever unpacked to disk: this guards memory, time and whoever unpacks by hand."""
-    members: set[str] = set()
-    for info in archive.infolist():
-        name = info.filename
-        parts = PurePosixPath(name).parts
-        problem = None
-        if name.startswith(("/", "\\")) or ".." in parts or ":" in (parts or ("",))[0]:
-            problem = "points outside of the archive"
-        elif stat.S_ISLNK(info.external_attr >> 16):
-            problem = "is a symbolic link"
-        elif name in members:
-            problem = "is in the archive twice"
-        elif info.file_size > _FREE_SIZE and info.file_size > _RATIO * info.compress_size:
-            ratio = info.file_size // max(info.compress_size, 1)
-            problem = f"would grow {ratio:,}-fold to {info.file_size:,} bytes"
-        elif info.flag_bits & 1:
-            problem = "is encrypted"
-        if problem:
-            raise InputError(f"member '{name}' {problem}; this zip is not used", path=path)
-        if not info.is_dir():
-            members.add(name)
-    return members
-
-
-def _lines(stream: IO[bytes], where: str) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines; InputError for one so long that it cannot be a document."""
-    read = functools.partial(stream.readline, _LONGEST_LINE)
-    for number, line in enumerate(iter(read, b""), start=1):
-        if len(line) == _LONGEST_LINE:
-            raise InputError(
-                f"the line is longer than {_LONGEST_LINE:,} bytes; is it JSON lines?",
-                path=where,
-                line=number,
-            )
-        yield number, line
-
-
-def _json_lines(
-    source: BeirSource, name: str, decoder: msgspec.json.Decoder[_Row], kind: str
-) -> Iterator[tuple[int, _Row]]:
-    where = source.display(name)
-    with source.open(name) as stream:
-        for number, line in _lines(stream, where):
-            data = line.removeprefix(_BOM) if number == 1 else line
-            if not data.strip():
-                if stream.read(1):
-                    raise InputError(
-                        f"the line is blank; every line is one {kind}", path=where, line=number
-                    )
-                return
-            try:
-                yield number, decoder.decode(data)
-            except msgspec.ValidationError as error:
-                raise InputError(_shape_error(str(error), kind), path=where, line=number) from None
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise InputError(
-                    f"broken JSON ({error}); every line is one {kind} as a JSON object",
-                    path=where,
-                    line=number,
-                ) from None
-
-
-def _shape_error(message: str, kind: str) -> str:
-    fields = '"_id" and "text" as strings'
-    if kind == "document":
-        fields = '"_id", "title" and "text" as strings'
-    return f"not a {kind} ({message}); a {kind} has {fields}"
-
-
-def _check_id(identifier: str, kind: str, where: str, line: int) -> None:
-    if _BAD_ID.search(identifier):
-        raise InputError(
-            f"{kind} id {identifier!r} holds a blank or control character, which run files cannot "
-            "hold; rename it",
-            path=where,
-            line=line,
-        )
+        source: Source = PlainFile(self.path / member)
+        if self._zip is not None:
+            source = ZipMember(self._zip, member, self.display(name))
+        if member.endswith(".gz"):
+            source = Gzip(source)
+        return opened(source, damaged=_DAMAGED)
 
 
 def read_documents(source: BeirSource, name: str = "corpus.jsonl") -> Iterator[Document]:
     """The documents of corpus.jsonl in file order; document i stands on line i + 1."""
     where = source.display(name)
-    search = _BAD_ID.search
-    for number, document in _json_lines(source, name, msgspec.json.Decoder(Document), "document"):
-        if search(document.id):
-            _check_id(document.id, "document", where, number)
-        yield document
+    bad = BAD_ID.search
+    decoder = msgspec.json.Decoder(Document)
+    fields = '"_id", "title" and "text" as strings'
+    with source.open(name) as stream:
+        for number, document in json_lines(stream, where, decoder, "document", fields=fields):
+            if bad(document.id):
+                checked_id(document.id, "document", where, number)
+            yield document
 
 
 def read_queries(source: BeirSource, name: str = "queries.jsonl") -> dict[str, str]:
@@ -284,16 +174,20 @@ def read_queries(source: BeirSource, name: str = "queries.jsonl") -> dict[str, s
     where = source.display(name)
     queries: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for number, query in _json_lines(source, name, msgspec.json.Decoder(Query), "query"):
-        _check_id(query.id, "query", where, number)
-        if query.id in queries:
-            raise InputError(
-                f"query id '{query.id}' is already on line {lines[query.id]}; ids must be unique",
-                path=where,
-                line=number,
-            )
-        queries[query.id] = query.text
-        lines[query.id] = number
+    decoder = msgspec.json.Decoder(Query)
+    fields = '"_id" and "text" as strings'
+    with source.open(name) as stream:
+        for number, query in json_lines(stream, where, decoder, "query", fields=fields):
+            checked_id(query.id, "query", where, number)
+            if query.id in queries:
+                raise InputError(
+                    f"query id '{query.id}' is already on line {lines[query.id]}; ids must be "
+                    "unique",
+                    path=where,
+                    line=number,
+                )
+            queries[query.id] = query.text
+            lines[query.id] = number
     if not queries:
         raise InputError("there is no query in it", path=where)
     return queries
@@ -306,11 +200,7 @@ def read_qrels(source: BeirSource, split: str) -> list[Judgement]:
     judgements: list[Judgement] = []
     seen: dict[tuple[str, str], int] = {}
     with source.open(name) as stream:
-        for number, raw in _lines(stream, where):
-            try:
-                line = raw.removeprefix(_BOM).decode("utf-8").rstrip("\r\n")
-            except UnicodeDecodeError:
-                raise InputError("not UTF-8; save it as UTF-8", path=where, line=number) from None
+        for number, line in text_lines(stream, where):
             if number == 1:
                 _check_header(line, where)
                 continue

@@ -6,19 +6,19 @@ scores, in single precision, and the document ids, never from the rank column: s
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import math
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
+from gtr_beir.data.lines import columns, numbered_lines
+from gtr_beir.data.opening import GZIP_MAGIC, Gzip, PlainFile, Recognised, opened
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import InputError, UsageError
 from gtr_beir.files import atomic_write
@@ -58,8 +58,8 @@ class Run:
         ranking alone."""
         with atomic_write(path) as raw:
             if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", 3, fileobj=raw, mtime=0) as packed:
-                    self._write_lines(packed, dataset, tag)
+                with gzip.GzipFile("", "wb", 3, fileobj=raw, mtime=0) as compressed:
+                    self._write_lines(compressed, dataset, tag)
             else:
                 self._write_lines(raw, dataset, tag)
 
@@ -134,14 +134,12 @@ def _read_run(path: Path, dataset: Dataset) -> Run:
 
 
 def _parse(path: Path) -> Iterator[tuple[int, str, str, float]]:
-    with _opened(path) as stream:
-        for number, raw in enumerate(stream, start=1):
-            # Columns are parted by ASCII blanks alone: ids may hold others.
-            data = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-            try:
-                fields = [field.decode("utf-8") for field in data.split()]
-            except UnicodeDecodeError:
-                raise InputError("not UTF-8; save it as UTF-8", path=path, line=number) from None
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist; give a TREC run file")
+    source = Recognised(PlainFile(path), {GZIP_MAGIC: Gzip})
+    with opened(source, damaged="the gzip file is damaged ({})") as stream:
+        for number, line in numbered_lines(stream, path):
+            fields = columns(line, path, number)
             if not fields:
                 continue
             if len(fields) != 6:
@@ -157,16 +155,3 @@ def _parse(path: Path) -> Iterator[tuple[int, str, str, float]]:
                     f"score '{fields[4]}' is not a finite number", path=path, line=number
                 )
             yield number, fields[0], fields[2], score
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist; give a TREC run file")
-    with path.open("rb") as probe:
-        packed = probe.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as stream:
-        try:
-            yield stream
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise InputError(f"the gzip file is damaged ({error})", path=path) from error

@@ -75,7 +75,7 @@ def test_documents(source: Path, corpus_lines: Lines) -> None:
     ]
 
 
-def test_every_layout_and_packing(tmp_path: Path, corpus_lines: Lines) -> None:
+def test_every_layout_and_form(tmp_path: Path, corpus_lines: Lines) -> None:
     whole = json.loads(ARTICLES.decode("cp1252", "replace").replace("\ufffd", "\x81"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -83,8 +83,8 @@ def test_every_layout_and_packing(tmp_path: Path, corpus_lines: Lines) -> None:
     for name, data in {
         "pretty.json": json.dumps(whole, indent=2, ensure_ascii=False).encode(),
         "one line.json": json.dumps(whole).encode(),
-        "packed.json.gz": gzip.compress(ARTICLES),
-        "packed.zip": buffer.getvalue(),
+        "one.json.gz": gzip.compress(ARTICLES),
+        "one.zip": buffer.getvalue(),
     }.items():
         (tmp_path / name).write_bytes(data)
         assert corpus_lines(documents(tmp_path / name)) == EXPECTED, name

@@ -1,9 +1,10 @@
-"""Originals in every packing, whole and damaged."""
+"""Originals in every form, whole and damaged."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import os
 import sys
 import tarfile
 import zipfile
@@ -14,16 +15,15 @@ import msgspec
 import pytest
 
 from gtr_beir.data.converters.reading import (
-    checked_id,
     files_below,
     find_one,
     json_lines,
-    opened,
+    opened_original,
     optional,
 )
 from gtr_beir.errors import InputError, UsageError
 
-DATA = b"".join(b'{"n": %d}\n' % n for n in range(3000))
+LINES = b"".join(b'{"n": %d}\n' % n for n in range(3000))
 
 
 class Row(msgspec.Struct):
@@ -34,7 +34,7 @@ def zipped(*members: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for member in members:
-            archive.writestr(member, DATA)
+            archive.writestr(member, LINES)
     return buffer.getvalue()
 
 
@@ -43,60 +43,60 @@ def tarred(*members: str) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for member in members:
             info = tarfile.TarInfo(member)
-            info.size = len(DATA)
-            archive.addfile(info, io.BytesIO(DATA))
+            info.size = len(LINES)
+            archive.addfile(info, io.BytesIO(LINES))
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("name", "pack"),
+    ("name", "form"),
     [
-        ("plain", lambda _: DATA),
-        ("a.gz", lambda _: gzip.compress(DATA)),
-        ("two members.gz", lambda _: gzip.compress(DATA[:999]) + gzip.compress(DATA[999:])),
-        ("a.0z", lambda compress: compress(DATA)),
-        ("A.Z", lambda compress: compress(DATA)),
-        ("no suffix", lambda compress: compress(DATA)),
+        ("plain", lambda _: LINES),
+        ("a.gz", lambda _: gzip.compress(LINES)),
+        ("two members.gz", lambda _: gzip.compress(LINES[:999]) + gzip.compress(LINES[999:])),
+        ("a.0z", lambda compress: compress(LINES)),
+        ("A.Z", lambda compress: compress(LINES)),
+        ("no suffix", lambda compress: compress(LINES)),
         ("a.zip", lambda _: zipped("folder/", "a.json", "__MACOSX/._a.json", "readme.txt")),
         ("a.tar.gz", lambda _: tarred("folder/readme.txt", "folder/a.JSON", "folder/b.json")),
         ("a.tgz", lambda _: tarred("a.json")),
     ],
 )
-def test_every_packing(
+def test_every_form(
     tmp_path: Path,
     compressed: Callable[..., bytes],
     name: str,
-    pack: Callable[[Callable[..., bytes]], bytes],
+    form: Callable[[Callable[..., bytes]], bytes],
 ) -> None:
     path = tmp_path / name
-    path.write_bytes(pack(compressed))
-    with opened(path, r"\.json$") as stream:
-        assert stream.read() == DATA
-    with opened(path, r"\.json$") as stream:
-        assert list(stream) == DATA.splitlines(keepends=True)
+    path.write_bytes(form(compressed))
+    with opened_original(path, r"\.json$") as stream:
+        assert stream.read() == LINES
+    with opened_original(path, r"\.json$") as stream:
+        assert list(stream) == LINES.splitlines(keepends=True)
 
 
 def test_damaged_archives(tmp_path: Path, compressed: Callable[..., bytes]) -> None:
-    packed = gzip.compress(DATA)
-    flipped = bytearray(packed)
+    whole = gzip.compress(LINES)
+    flipped = bytearray(whole)
     flipped[len(flipped) // 2] ^= 4
     archive = zipped("a.json")
     broken = bytearray(archive)
     broken[60] ^= 255
     wrong_code = compressed(b"ab") + b"\xff" * 30
     for name, data in {
-        "cut.gz": packed[:-9],
+        "cut.gz": whole[:-9],
         "flipped.gz": bytes(flipped),
         "cut.zip": archive[:-40],
         "broken.zip": bytes(broken),
         "wrong.z": wrong_code,
         "cut.tar.gz": tarred("a.json")[:200],
-        "not a tar.tar": DATA,
+        "not a tar.tar": LINES,
     }.items():
         (tmp_path / name).write_bytes(data)
         with (
             pytest.raises(InputError, match="the file is damaged or cut") as caught,
-            opened(tmp_path / name, "json") as stream,
+            opened_original(tmp_path / name, "json") as stream,
         ):
             stream.read()
         assert caught.value.path == str(tmp_path / name)
@@ -111,7 +111,7 @@ def test_archives_without_the_one_file(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with (
             pytest.raises(InputError, match=reason),
-            opened(tmp_path / name, r"\.json$"),
+            opened_original(tmp_path / name, r"\.json$"),
         ):
             pass
 
@@ -122,9 +122,20 @@ def test_an_encrypted_zip(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(bytes(data))
     with (
         pytest.raises(InputError, match="the zip is encrypted"),
-        opened(tmp_path / "a.zip"),
+        opened_original(tmp_path / "a.zip"),
     ):
         pass
+
+
+def test_paths_that_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in (
+        ("none", "none does not exist; give the path of the original"),
+        ("", "is a folder; give the file itself"),
+        ("pipe", "pipe cannot be read twice, as a file can; save it as a file first"),
+    ):
+        with pytest.raises(UsageError, match=reason), opened_original(tmp_path / name):
+            pass
 
 
 def test_files_below_follows_links_once(tmp_path: Path) -> None:
@@ -178,13 +189,6 @@ def test_wrong_json_lines(tmp_path: Path, data: bytes, line: int, reason: str) -
     with pytest.raises(InputError, match=reason) as caught:
         list(json_lines(path, Row, "row"))
     assert (caught.value.path, caught.value.line) == (str(path), line)
-
-
-def test_ids_that_a_run_file_cannot_hold(tmp_path: Path) -> None:
-    assert checked_id("São_Paulo/(x)", "document", tmp_path, 1) == "São_Paulo/(x)"
-    for identifier in ("", "a b", "a\tb", "a\x00"):
-        with pytest.raises(InputError, match="which run files cannot hold"):
-            checked_id(identifier, "document", tmp_path, 1)
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ EXPECTED = "".join(
 
 
 def disks(root: Path, compressed: Callable[..., bytes]) -> Path:
-    """The four collections, each packed in another way, with files that are none of them."""
+    """The four collections, each compressed in another way, with files that are none of them."""
     for name, data in {
         "disk5/FBIS/FB999001": FBIS.encode(),
         "disk5/FBIS/READCHG.TXT": b"read me",
@@ -167,7 +167,7 @@ def test_source_files(tmp_path: Path, compressed: Callable[..., bytes]) -> None:
     assert [path.name for path in source_files(source)] == names
     assert [path.name for path in source_files(source / "disk5" / "FBIS")] == ["FB999001"]
     assert [path.name for path in source_files(source / "disk4" / "FR94")] == ["FR999999.0Z"]
-    # .0z and .1z are two files of a day; .0z and its unpacked .0 are one.
+    # .0z and .1z are two files of a day; .0z and its plain .0 are one.
     (source / "disk4/FR94/01/FR999999.1Z").touch()
     assert len(source_files(source)) == 5
     (source / "disk4/FR94/01/FR999999.0").touch()
@@ -211,6 +211,7 @@ def test_bytes_that_are_not_utf8_are_replaced(tmp_path: Path) -> None:
         ("<DOC>\n</DOC>\n", 2, "a </DOC> without a <DOCNO>"),
         ("<DOC>\n<DOCNO> A B </DOCNO>\n</DOC>\n", 2, "no document number"),
         ("<DOC>\n<DOCNO>\nA </DOCNO>\n</DOC>\n", 2, "no document number"),
+        ("<DOC>\n<DOCNO> A\x01B </DOCNO>\n</DOC>\n", 2, "control character"),
     ],
 )
 @needs_parser
@@ -219,6 +220,16 @@ def test_wrong_documents(tmp_path: Path, data: str, line: int, reason: str) -> N
     with pytest.raises(InputError, match=reason) as caught:
         list(documents(tmp_path))
     assert (caught.value.path, caught.value.line) == (str(path), line)
+
+
+@needs_parser
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in (("_CHUNK", 100), ("LONGEST_LINE", 1000)):
+        monkeypatch.setattr(f"gtr_beir.data.converters.robust04.{name}", size)
+    path = one(tmp_path, FBIS + "a" * 2000)
+    with pytest.raises(InputError, match="the line is longer than") as caught:
+        list(documents(tmp_path))
+    assert caught.value.path == str(path)
 
 
 @needs_parser
@@ -264,7 +275,7 @@ def test_references_are_read_as_before_html5(markup: str, wanted: str) -> None:
 def test_lines_are_cut_as_stream_readers_do(data: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gtr_beir.data.converters.robust04._CHUNK", 3)
-        found = list(_lines(io.BytesIO(data)))
+        found = list(_lines(io.BytesIO(data), Path("a file")))
     whole = codecs.getincrementaldecoder("utf-8")("replace").decode(data, final=True)
     assert found == whole.splitlines(keepends=True)
     if b"\xff" not in data:

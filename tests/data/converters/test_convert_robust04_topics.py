@@ -37,10 +37,10 @@ None.
 """
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_queries(tmp_path: Path, packed: bool) -> None:
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_queries(tmp_path: Path, gzipped: bool) -> None:
     path = tmp_path / "04.testset"
-    path.write_bytes(gzip.compress(TOPICS.encode()) if packed else TOPICS.encode())
+    path.write_bytes(gzip.compress(TOPICS.encode()) if gzipped else TOPICS.encode())
     assert queries(path) == {
         "901": "Which ports do tall  ships call at, and  when?",
         "902": "One\tline.",

@@ -51,9 +51,9 @@ def test_documents(tmp_path: Path, corpus_lines: Lines) -> None:
     assert corpus_lines(documents(tmp_path, tally=found)) == EXPECTED
     assert found == {"tweets": 3, "tweets left empty": 1, "documents": 2}
     assert differences("signal1m", found) == ["2 documents where signal1m has 2,866,316"]
-    packed = tmp_path / "packed.gz"
-    packed.write_bytes(gzip.compress(TWEETS.encode()))
-    assert corpus_lines(documents(packed)) == EXPECTED
+    gzipped = tmp_path / "gzipped.gz"
+    gzipped.write_bytes(gzip.compress(TWEETS.encode()))
+    assert corpus_lines(documents(gzipped)) == EXPECTED
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,11 @@ def test_real_ids_keep_their_bytes(judgement_files: Path) -> None:
     assert {judgement.document_id.encode() for judgement in read_qrels(path)} == written
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_topics(tmp_path: Path, packed: bool) -> None:
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_topics(tmp_path: Path, gzipped: bool) -> None:
     data = "\ufeff7\tseven\tand a tab \r\n8\tacht ü\n".encode()
-    path = tmp_path / ("t.tsv.gz" if packed else "t.tsv")
-    path.write_bytes(gzip.compress(data) if packed else data)
+    path = tmp_path / ("t.tsv.gz" if gzipped else "t.tsv")
+    path.write_bytes(gzip.compress(data) if gzipped else data)
     assert is_topics_table(path)
     assert not is_topics_table(tmp_path / "04.testset.gz")
     assert read_topics(path) == {"7": "seven\tand a tab ", "8": "acht ü"}
@@ -125,6 +125,7 @@ def test_qrels(tmp_path: Path, compressed: Callable[..., bytes]) -> None:
     ]
     for name, bytes_ in (
         ("q.txt", data),
+        ("with mark.txt", b"\xef\xbb\xbf" + data),
         ("q.gz", gzip.compress(data)),
         ("q.Z", compressed(data)),
     ):

@@ -114,7 +114,7 @@ def html2text() -> None:
     pytest.importorskip("html2text")
 
 
-def packed(tmp_path: Path, how: str) -> Path:
+def compressed(tmp_path: Path, how: str) -> Path:
     if how == "gz":
         path = tmp_path / f"{NAME}.gz"
         path.write_bytes(gzip.compress(jsonl()))
@@ -142,8 +142,8 @@ def test_documents(source: Path, corpus_lines: Lines) -> None:
 
 @pytest.mark.usefixtures("html2text")
 @pytest.mark.parametrize("how", ["gz", "tar.gz"])
-def test_packed(tmp_path: Path, corpus_lines: Lines, how: str) -> None:
-    path = packed(tmp_path, how)
+def test_compressed(tmp_path: Path, corpus_lines: Lines, how: str) -> None:
+    path = compressed(tmp_path, how)
     assert corpus_lines(documents(path)) == EXPECTED
     assert corpus_lines(documents(tmp_path)) == EXPECTED
 

@@ -32,20 +32,14 @@ import msgspec
 from gtr_beir.data.beir_format import Document, Judgement
 from gtr_beir.data.converters import Tally
 from gtr_beir.data.converters.json_array import objects_in
-from gtr_beir.data.converters.reading import (
-    checked_id,
-    decoded,
-    files_below,
-    find_one,
-    opened,
-    text_lines,
-)
+from gtr_beir.data.converters.reading import files_below, find_one, opened_original, text_lines
 from gtr_beir.data.converters.trec_forms import (
     is_topics_table,
     judged_only,
     read_qrels,
     read_topics,
 )
+from gtr_beir.data.lines import checked_id, decoded
 from gtr_beir.errors import InputError, UsageError
 
 EXPECTED: Mapping[str, int] = {"articles": 14_913_939, "manual documents": 664}
@@ -130,7 +124,7 @@ def documents(source: Path, *, tally: Tally | None = None) -> Iterator[Document]
 
 def _articles(path: Path, counts: Tally) -> Iterator[Document]:
     decoder = msgspec.json.Decoder(_Article)
-    with opened(path, _MEMBER) as stream:
+    with opened_original(path, _MEMBER) as stream:
         for line, raw in objects_in(stream, "articles", path):
             data = raw if raw.isascii() else _utf8(raw, counts)
             article = decoded(decoder, data, "article", path, line)
@@ -230,7 +224,7 @@ def _questions(given: Path) -> Iterator[tuple[Path, int, _Question]]:
     decoder = msgspec.json.Decoder(_Question)
     seen: dict[str, Path] = {}
     for path in paths:
-        with opened(path, _MEMBER) as stream:
+        with opened_original(path, _MEMBER) as stream:
             for line, raw in objects_in(stream, "questions", path):
                 question = decoded(decoder, raw, "question", path, line)
                 checked_id(question.id, "question", path, line)

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from gtr_beir.data.lines import BOM
 from gtr_beir.errors import InputError
 
 _CHUNK = 1 << 20
 _LONGEST = 16 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
-_BOM = "\xef\xbb\xbf"
 
 
 def objects_in(stream: IO[bytes], key: str, path: Path) -> Iterator[tuple[int, bytes]]:
@@ -57,8 +57,8 @@ class _Window:
         self._at, self._line, self._ended = 0, 1, False
         self._text = ""
         self._more()
-        if self._text.startswith(_BOM):
-            self._at = len(_BOM)
+        if self._text.startswith(BOM.decode("latin-1")):
+            self._at = len(BOM)
 
     def peek(self) -> str:
         """The next character that is not blank, "" at the end."""

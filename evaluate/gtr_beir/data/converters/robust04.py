@@ -33,13 +33,14 @@ from typing import IO, Any
 
 from gtr_beir.data.beir_format import Document, Judgement
 from gtr_beir.data.converters import Tally
-from gtr_beir.data.converters.reading import files_below, opened, optional, text_lines
+from gtr_beir.data.converters.reading import files_below, opened_original, optional, text_lines
 from gtr_beir.data.converters.trec_forms import (
     is_topics_table,
     judged_only,
     read_qrels,
     read_topics,
 )
+from gtr_beir.data.lines import LONGEST_LINE, checked_id, too_long
 from gtr_beir.errors import InputError, UsageError
 
 EXPECTED: Mapping[str, int] = {"files": 2295}
@@ -50,7 +51,7 @@ _PLACES = tuple(
     re.compile(rf"(?:.*/)?{place}", re.IGNORECASE)
     for place in (r"FBIS/FB[^/]*", r"FR94/[^/]{2}/FR[^/]*", r"FT/[^/]+/FT[^/]*", r"LATIMES/LA[^/]*")
 )
-_PACKED = re.compile(r"\.gz$|\.z$|(?<=\.[012])z$", re.IGNORECASE)
+_COMPRESSED = re.compile(r"\.gz$|\.z$|(?<=\.[012])z$", re.IGNORECASE)
 _TAGS = "TEXT|HEADLINE|TITLE|HL|HEAD|TTL|DD|DATE|LP|LEADPARA"
 _OPENING = re.compile(f"<(?:{_TAGS})>")
 _CLOSING = re.compile(f"</(?:{_TAGS})>")
@@ -73,7 +74,7 @@ _NAMES = frozenset(html.entities.name2codepoint) | {"apos"}
 def source_files(source: Path) -> list[Path]:
     """The collection's files below `source`, by folder and then by name.
 
-    Raises UsageError where there is none, InputError where a file is there packed and unpacked.
+    Raises UsageError where there is none, InputError where a file is there plain and compressed.
     """
     if not source.is_dir():
         raise UsageError(f"{source} is not a folder; give the folder with FBIS, FR94, FT, LATIMES")
@@ -88,7 +89,7 @@ def source_files(source: Path) -> list[Path]:
         )
     stems: dict[str, Path] = {}
     for path in files:
-        stem = _PACKED.sub("", str(path)).lower()
+        stem = _COMPRESSED.sub("", str(path)).lower()
         if stem in stems:
             raise InputError(f"this is {stems[stem]} once more; remove one of the two", path=path)
         stems[stem] = path
@@ -102,7 +103,7 @@ def documents(source: Path, *, tally: Tally | None = None) -> Iterator[Document]
     optional("lxml", "converting robust04")
     for path in source_files(source):
         counts["files"] += 1
-        with opened(path) as stream:
+        with opened_original(path) as stream:
             for document in _file_documents(stream, path, soup):
                 counts["documents"] += 1
                 yield document
@@ -114,7 +115,7 @@ def _file_documents(stream: IO[bytes], path: Path, soup: Any) -> Iterator[Docume
     open_tags = 0
     line_number = 1
     begun: int | None = None
-    for line in _lines(stream):
+    for line in _lines(stream, path):
         if line.startswith("<DOCNO>"):
             if document_id is not None:
                 raise InputError(
@@ -184,10 +185,10 @@ def _document_id(line: str, path: Path, line_number: int) -> str:
             path=path,
             line=line_number,
         )
-    return match[1]
+    return checked_id(match[1], "document", path, line_number)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[str]:
+def _lines(stream: IO[bytes], path: Path) -> Iterator[str]:
     """Lines with their ends, cut where codecs.StreamReader cuts them: also at \\x0c or \\x85."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     rest = ""
@@ -195,6 +196,8 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
         lines = (rest + decoder.decode(chunk)).splitlines(keepends=True)
         # What ends the chunk may go on in the next one, and so may "\r" with "\n".
         rest = lines.pop() if lines else ""
+        if len(rest) >= LONGEST_LINE:
+            raise too_long(path)
         yield from lines
     yield from (rest + decoder.decode(b"", final=True)).splitlines(keepends=True)
 

@@ -26,8 +26,9 @@ import msgspec
 
 from gtr_beir.data.beir_format import Document, Judgement
 from gtr_beir.data.converters import Tally
-from gtr_beir.data.converters.reading import checked_id, find_one, json_lines
+from gtr_beir.data.converters.reading import find_one, json_lines
 from gtr_beir.data.converters.trec_forms import is_topics_table, read_qrels, read_topics
+from gtr_beir.data.lines import checked_id
 from gtr_beir.errors import InputError, UsageError
 
 EXPECTED: Mapping[str, int] = {}

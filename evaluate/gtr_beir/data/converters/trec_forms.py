@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from gtr_beir.data.beir_format import Judgement
-from gtr_beir.data.converters.reading import checked_id, opened, text_lines
+from gtr_beir.data.converters.reading import opened_original, text_lines
+from gtr_beir.data.lines import checked_id, columns, numbered_lines
 from gtr_beir.errors import InputError
 
-_GRADE = re.compile(rb"[+-]?[0-9]{1,9}")
+_GRADE = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 def is_topics_table(path: Path) -> bool:
@@ -75,9 +76,9 @@ def read_qrels(path: Path) -> list[Judgement]:
     """
     judgements: list[Judgement] = []
     seen: dict[tuple[str, str], int] = {}
-    with opened(path) as stream:
-        for number, raw in enumerate(stream, start=1):
-            judgement = _judgement(raw, path, number)
+    with opened_original(path) as stream:
+        for number, line in numbered_lines(stream, path):
+            judgement = _judgement(line, path, number)
             pair = (judgement.query_id, judgement.document_id)
             if pair in seen:
                 raise InputError(
@@ -93,27 +94,22 @@ def read_qrels(path: Path) -> list[Judgement]:
     return judgements
 
 
-def _judgement(raw: bytes, path: Path, number: int) -> Judgement:
-    columns = raw.split()
-    if len(columns) != 4:
+def _judgement(data: bytes, path: Path, number: int) -> Judgement:
+    found = columns(data, path, number)
+    if len(found) != 4:
         raise InputError(
-            f"{len(columns)} columns where four are wanted: query id, 0, document id and grade",
+            f"{len(found)} columns where four are wanted: query id, 0, document id and grade",
             path=path,
             line=number,
         )
-    query_id, _, document_id, grade = columns
+    query_id, _, document_id, grade = found
     if not _GRADE.fullmatch(grade):
         raise InputError(
-            f"grade {grade.decode('utf-8', 'replace')!r} is not a whole number; grades are 0, 1, "
-            "2, ...",
+            f"grade {grade!r} is not a whole number; grades are 0, 1, 2, ...",
             path=path,
             line=number,
         )
-    try:
-        ids = query_id.decode("utf-8"), document_id.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError("not UTF-8; save it as UTF-8", path=path, line=number) from None
-    return Judgement(*ids, int(grade), number)
+    return Judgement(query_id, document_id, int(grade), number)
 
 
 def recoded(judgements: Iterable[Judgement], grades: dict[int, int], path: Path) -> list[Judgement]:

@@ -31,7 +31,7 @@ import msgspec
 
 from gtr_beir.data.beir_format import Document, Judgement
 from gtr_beir.data.converters import Tally
-from gtr_beir.data.converters.reading import checked_id, find_one, json_lines, optional, text_lines
+from gtr_beir.data.converters.reading import find_one, json_lines, optional, text_lines
 from gtr_beir.data.converters.trec_forms import (
     is_topics_table,
     judged_only,
@@ -39,6 +39,7 @@ from gtr_beir.data.converters.trec_forms import (
     read_topics,
     recoded,
 )
+from gtr_beir.data.lines import checked_id
 from gtr_beir.errors import InputError, UsageError
 
 EXPECTED: Mapping[str, int] = {}

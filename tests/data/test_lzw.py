@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gtr_beir.data.converters.lzw import LzwError, decompress
+from gtr_beir.data.lzw import LzwError, decompress
 
 Encode = Callable[..., bytes]
 
@@ -42,27 +42,27 @@ NCOMPRESS = {
 @pytest.mark.parametrize(("lines", "width"), list(NCOMPRESS))
 def test_files_of_ncompress(lines: int, width: int, compressed: Encode) -> None:
     data = bottles(lines)
-    packed = compressed(data, max_width=width)
+    coded = compressed(data, max_width=width)
     # The hash makes these bytes ncompress's, not only ours.
-    assert hashlib.sha256(packed).hexdigest() == NCOMPRESS[lines, width]
-    assert decoded(packed) == data
+    assert hashlib.sha256(coded).hexdigest() == NCOMPRESS[lines, width]
+    assert decoded(coded) == data
 
 
 def test_clear_code_of_ncompress() -> None:
     """A file in which compress found its table of 10 bits useless and emptied it."""
     squares = b"".join(b"%d " % (n * n) for n in range(60))
-    packed = (Path(__file__).parent / "clear_code.Z").read_bytes()
-    assert decoded(packed) == b"a" * 304_500 + squares * 3
+    coded = (Path(__file__).parent / "clear_code.Z").read_bytes()
+    assert decoded(coded) == b"a" * 304_500 + squares * 3
 
 
 @pytest.mark.skipif(shutil.which("compress") is None, reason="ncompress is not installed")
 @pytest.mark.parametrize("width", range(10, 17))
 def test_against_the_installed_compress(width: int) -> None:
     data = bottles(3000) + hashlib.shake_256(b"noise").digest(40_000) + bottles(9000)
-    packed = subprocess.run(
+    coded = subprocess.run(
         ["compress", "-c", "-f", "-b", str(width)], input=data, capture_output=True, check=False
     ).stdout
-    assert decoded(packed) == data
+    assert decoded(coded) == data
 
 
 @settings(max_examples=150, deadline=None)
@@ -86,13 +86,13 @@ def test_any_bytes_come_back(
     clears: list[int],
 ) -> None:
     data *= repeats
-    packed = compressed(
+    coded = compressed(
         data,
         max_width=width,
         block_mode=block_mode,
         clear_after=tuple(clears) if block_mode else (),
     )
-    assert decoded(packed) == data
+    assert decoded(coded) == data
 
 
 @pytest.mark.skipif(shutil.which("gzip") is None, reason="gzip is not installed")
@@ -100,10 +100,10 @@ def test_any_bytes_come_back(
 def test_gzip_reads_what_our_encoder_writes(block_mode: bool, compressed: Encode) -> None:
     data = bottles(2000)
     clears = (0, 1, 700, 701, 20_000) if block_mode else ()
-    packed = compressed(data, max_width=12, block_mode=block_mode, clear_after=clears)
-    unpacked = subprocess.run(["gzip", "-dc"], input=packed, capture_output=True, check=True)
-    assert unpacked.stdout == data
-    assert decoded(packed) == data
+    coded = compressed(data, max_width=12, block_mode=block_mode, clear_after=clears)
+    plain = subprocess.run(["gzip", "-dc"], input=coded, capture_output=True, check=True)
+    assert plain.stdout == data
+    assert decoded(coded) == data
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ def test_what_compress_does_not_write(data: bytes, reason: str) -> None:
 def test_a_table_that_fills_the_memory_is_refused() -> None:
     # Entry n of a run of one letter is n letters long: 14,000 entries make 98 MB.
     codes = [97, *range(257, 14_257)]
-    packed = bytearray(b"\x1f\x9d\x90")
+    coded = bytearray(b"\x1f\x9d\x90")
     width, held = 9, 0
     while held < len(codes):
         count = (1 << width) - (257 if held == 0 else 256 + held) + (held == 0)
         part = codes[held : held + count]
         bits = sum(code << (width * place) for place, code in enumerate(part))
-        packed += bits.to_bytes((len(part) * width + 7) // 8, "little")
+        coded += bits.to_bytes((len(part) * width + 7) // 8, "little")
         held += len(part)
         width += 1
     with pytest.raises(LzwError, match="fill the memory"):
-        for _ in decompress(io.BytesIO(bytes(packed))):
+        for _ in decompress(io.BytesIO(bytes(coded))):
             pass
