@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gtr_beir.files import atomic_folder
 from gtr_beir.work.store import BlockStore
 
 
@@ -49,8 +50,11 @@ def test_a_failed_put_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    dead = tmp_path / ".tmp-999999999-abc-k"
+def test_opening_a_store_removes_what_the_dead_left_only(tmp_path: Path) -> None:
+    """Who is dead is told in tests/test_files.py."""
+    dead = tmp_path / ".tmp-0123456789ab-k"
     dead.mkdir()
-    BlockStore(tmp_path)
-    assert not dead.exists()
+    with atomic_folder(tmp_path / "other") as at_work:
+        BlockStore(tmp_path)
+        assert not dead.exists()
+        assert at_work.is_dir()
