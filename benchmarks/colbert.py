@@ -121,7 +121,7 @@ def _vectors(folder: Path) -> dict[str, Any]:
     from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
     from sentence_transformers.sentence_transformer.modules import Normalize
 
-    from gtr_beir.encoders.linear import pack_linear_layers
+    from gtr_beir.encoders.linear import lay_out_linear_layers
 
     torch.manual_seed(0)
     source = Path((folder / "source").read_text())
@@ -135,7 +135,7 @@ def _vectors(folder: Path) -> dict[str, Any]:
         ],
         device="cpu",
     )
-    pack_linear_layers(model)
+    lay_out_linear_layers(model)
     counts: dict[str, Any] = {}
     for name, kind, encode in (
         ("corpus", "document", model.encode_document),
@@ -340,10 +340,10 @@ def _matrix_rate() -> float:
 
     size = 4096
     one, other = torch.randn(size, size), torch.randn(size, size)
-    packed = Matrix(other)
+    laid_out = Matrix(other)
     times = []
     with torch.inference_mode():
-        for act in (lambda: one @ other, lambda: packed(one)):
+        for act in (lambda: one @ other, lambda: laid_out(one)):
             for _ in range(4):
                 start = time.perf_counter()
                 act()

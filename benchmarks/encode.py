@@ -30,8 +30,8 @@ from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
 from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.linear import pack
 from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.onednn import lay_out
 from measure import SCIFACT, documents_of, machine_line, require_folder, table, version_line
 
 MAX_TOKENS = 512
@@ -223,13 +223,9 @@ def matrix_rate(shape: GtrShape, dtype: torch.dtype) -> float:
             ways: list[Callable[[], torch.Tensor]] = [
                 lambda v=values, w=weight: torch.nn.functional.linear(v, w)
             ]
-            packed = pack(weight, None)
-            if packed is not None:
-                ways.append(
-                    lambda v=values, p=packed: torch.ops.mkldnn._linear_pointwise(
-                        v, p, None, "none", [], ""
-                    )
-                )
+            laid_out = lay_out(weight)
+            if laid_out is not None:
+                ways.append(lambda v=values, w=laid_out: w.product(v))
             spent += min(_best_time(way) for way in ways)
     return sum(2 * 2048 * a * b for a, b in sizes) / spent
 

@@ -178,12 +178,12 @@ def test_no_tokens_at_all_is_the_zero_vector() -> None:
     assert found[1].norm() == pytest.approx(1.0)
 
 
-def test_without_packed_products(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onednn(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch's private operators are missing, the public one gives the same."""
     arrays = inspect_folder(small).arrays()
     sequences = [[5, 6, 1], [8] * 30 + [1]]
     expected = T5Model(arrays, dtype="fp32", device="cpu").forward(sequences)
-    monkeypatch.setattr("gtr_beir.encoders.linear.pack", lambda weight, bias: None)
+    monkeypatch.setattr("gtr_beir.encoders.linear.lay_out", lambda weight: None)
     plain = T5Model(arrays, dtype="fp32", device="cpu")
-    assert plain.packed_layers == 0
+    assert plain.laid_out_layers == 0
     assert (plain.forward(sequences) - expected).abs().max() < 1e-6

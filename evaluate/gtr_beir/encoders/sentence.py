@@ -17,7 +17,7 @@ import torch
 from gtr_beir.checkpoints.hub import CheckpointFolder
 from gtr_beir.checkpoints.weights import require_all
 from gtr_beir.encoders.base import Kind
-from gtr_beir.encoders.linear import pack_linear_layers
+from gtr_beir.encoders.linear import lay_out_linear_layers
 from gtr_beir.encoders.precision import products_of, rounded
 from gtr_beir.errors import CheckpointError
 
@@ -47,7 +47,7 @@ class SentenceModel:
         self.products = products_of(dtype, self.device)
         rounded(self._transformer, dtype, self.products)
         on_cpu = self.device.type == "cpu"
-        self.packed_layers = pack_linear_layers(self._model) if on_cpu else 0
+        self.laid_out_layers = lay_out_linear_layers(self._model) if on_cpu else 0
         self.batch_tokens = _CPU_BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):

@@ -85,7 +85,7 @@ class T5Model:
                     matrix(array(MLP_OUT.format(layer))),
                 )
             )
-        # Packed like the others: with few rows torch's own product depends on the threads.
+        # Laid out like the others: with few rows torch's own product depends on the threads.
         self._dense = Matrix(array(DENSE) * array(FINAL_NORM))
         self._bias = position_bias(array(POSITIONS), shape.max_distance)
         self._wide_bias = self._bias.new_empty((shape.heads, 0, 0), dtype=self._dtype)
@@ -97,10 +97,10 @@ class T5Model:
             self._use_flex()
 
     @property
-    def packed_layers(self) -> int:
+    def laid_out_layers(self) -> int:
         """How many matrices are in oneDNN's layout."""
         matrices = [self._dense, *(m for layer in self._layers for m in layer.matrices)]
-        return sum(matrix.is_packed for matrix in matrices)
+        return sum(matrix.is_laid_out for matrix in matrices)
 
     @property
     def attention(self) -> str:

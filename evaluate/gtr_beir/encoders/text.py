@@ -55,7 +55,7 @@ class Model(Protocol):
     def products(self) -> str: ...
 
     @property
-    def packed_layers(self) -> int: ...
+    def laid_out_layers(self) -> int: ...
 
     @property
     def attention(self) -> str: ...
@@ -123,7 +123,7 @@ class TextEncoder:
             "device": self.model.device.type,
             "batch_tokens": self._batch_tokens,
             "products": self.model.products,
-            "packed": self.model.packed_layers,
+            "packed": self.model.laid_out_layers,
             "attention": self.model.attention,
         }
 

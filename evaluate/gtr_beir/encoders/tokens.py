@@ -14,7 +14,7 @@ from gtr_beir.checkpoints.multi_vector import MultiVectorFolder
 from gtr_beir.checkpoints.weights import require_all
 from gtr_beir.encoders.base import Kind, Settings, TokenVectors
 from gtr_beir.encoders.devices import resolve_device
-from gtr_beir.encoders.linear import pack_linear_layers
+from gtr_beir.encoders.linear import lay_out_linear_layers
 from gtr_beir.encoders.precision import DTYPES, products_of, rounded
 from gtr_beir.encoders.sentence import load_library, quiet_libraries
 from gtr_beir.errors import CheckpointError, UsageError
@@ -41,7 +41,7 @@ class TokenEncoder:
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise CheckpointError(f"{folder.path} has no fast tokenizer (tokenizer.json)")
-        self._packed_layers = pack_linear_layers(self._model) if self.device == "cpu" else 0
+        self._laid_out_layers = lay_out_linear_layers(self._model) if self.device == "cpu" else 0
         self._batch = _CPU_BATCH if self.device == "cpu" else _GPU_BATCH
         mask = _mask(self._model, folder)
         self.knobs: dict[str, Any] = {
@@ -67,7 +67,7 @@ class TokenEncoder:
             "sentence_transformers": sentence_transformers.__version__,
             "device": torch.device(self.device).type,
             "products": self.products,
-            "packed": self._packed_layers,
+            "packed": self._laid_out_layers,
             "batch": self._batch,
         }
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TILE_SCORES = 1 << 24
 """Scores held at once by all threads: 64 MiB in float32."""
 
-_PIECE, _WORTH_PACKING, _SAMPLED, _GATHERED = 512, 8, 16, 4096
+_PIECE, _WORTH_LAYING_OUT, _SAMPLED, _GATHERED = 512, 8, 16, 4096
 
 NO_DOCUMENT = -1
 """Pads the rows of a ranking that is shorter than k; its score is minus infinity."""
@@ -223,25 +223,25 @@ class _Block:
 def _product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
     """float32[Q, n] on the CPU: queries times documents in single precision.
 
-    On a CPU through oneDNN with the queries packed once, which is twice as fast as torch's own
-    product on some processors; its operators are private to torch, so there is the plain way too.
+    On a CPU through oneDNN with the queries laid out once, which is twice as fast as torch's own
+    product on some processors, where its operators work; there is the plain way too.
     """
     import torch
+
+    from gtr_beir import onednn
 
     if documents.device.type != "cpu":
         product: torch.Tensor = (queries.to(documents.device) @ documents.T).cpu()
         return product
-    if len(queries) >= _WORTH_PACKING:
+    if len(queries) >= _WORTH_LAYING_OUT and onednn.works():
         try:
-            packed = torch.ops.mkldnn._reorder_linear_weight(queries, None)
+            laid_out = onednn.LaidOut(queries)
             scores = torch.empty((len(queries), len(documents)))
             # Small pieces stay in the cache while they are transposed.
             for start in range(0, len(documents), _PIECE):
-                piece = torch.ops.mkldnn._linear_pointwise(
-                    documents[start : start + _PIECE], packed, None, "none", [], ""
-                )
+                piece = laid_out.product(documents[start : start + _PIECE])
                 scores[:, start : start + _PIECE].copy_(piece.T)
-        except (AttributeError, RuntimeError):
+        except RuntimeError:  # not for this shape
             pass
         else:
             return scores

@@ -93,7 +93,7 @@ class MaxSim:
 
 
 class _Tile:
-    """Queries first..stop-1, their token vectors packed for the product."""
+    """Queries first..stop-1, their token vectors laid out for the product."""
 
     def __init__(self, queries: TokenVectors, first: int, stop: int, device: torch.device):
         self.first, self.stop = first, stop

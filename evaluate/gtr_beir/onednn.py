@@ -1,0 +1,60 @@
+"""The one door to oneDNN's own products on a CPU, whose operators are private to torch.
+
+torch sends single-precision products to MKL, which is slow on some processors; oneDNN with a weight
+laid out once in its own layout is about twice as fast there (`benchmarks/encode.py` shows what it
+gives). Operators that are private may be missing or change, so nobody gets through this door before
+they gave the same values as torch's public product.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch.nn import functional
+
+
+class LaidOut:
+    """A weight [out, in] in oneDNN's own layout, for products x W^T; the weight is not kept.
+
+    Nothing is probed here: `lay_out` does it for the weight that it gets, `works` once for all.
+    Raises AttributeError or RuntimeError where torch has no such operators.
+    """
+
+    def __init__(self, weight: torch.Tensor):
+        self._weight: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(
+            weight.contiguous(), None
+        )
+
+    def product(
+        self, values: torch.Tensor, bias: torch.Tensor | None = None, *, relu: bool = False
+    ) -> torch.Tensor:
+        """[..., in] -> [..., out]: x W^T + bias, with a ReLU after it on request."""
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            values, self._weight, bias, "relu" if relu else "none", [], ""
+        )
+        return product
+
+
+@torch.inference_mode()
+def lay_out(weight: torch.Tensor, bias: torch.Tensor | None = None) -> LaidOut | None:
+    """The weight laid out, if that works here and gives the values of torch's own product with this
+    weight and bias; else None."""
+    tolerance = 1e-5 if weight.dtype == torch.float32 else 2e-2
+    probe = torch.linspace(-1, 1, 3 * weight.shape[1]).reshape(3, -1).to(weight.dtype)
+    try:
+        laid_out = LaidOut(weight)
+        given = laid_out.product(probe, bias)
+    except (AttributeError, RuntimeError):
+        return None
+    expected = functional.linear(probe, weight, bias)
+    scale = expected.abs().max().clamp(min=1e-6)
+    return laid_out if bool((given - expected).abs().max() <= tolerance * scale) else None
+
+
+@functools.cache
+def works() -> bool:
+    """Whether a weight in single precision can be laid out here and gives the right values: probed
+    once a process, for those who lay out many that are used only briefly."""
+    weight = torch.linspace(-2, 2, 24 * 96).sin().reshape(24, 96)
+    return lay_out(weight) is not None
