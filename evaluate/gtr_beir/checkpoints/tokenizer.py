@@ -1,4 +1,8 @@
-"""The tokenizer of a GTR checkpoint, with its own limit and prompts."""
+"""The tokenizer of a GTR checkpoint, with its own limit and prompts.
+
+transformers builds T5's tokenizer anew and keeps of the normalizer in `tokenizer.json` nothing
+(5.0 to 5.2) or its precompiled part only (later). The tokenizer that runs gets the whole of it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from gtr_beir.files import Digest
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from tokenizers.normalizers import Normalizer
 
 GTR_LENGTH = 512
 
@@ -83,7 +88,11 @@ def t5x_tokenizer(path: Path, given: str | None) -> str:
 
 
 def open_tokenizer(source: Path | str, *, fetch: bool = False) -> Any:
-    """transformers' tokenizer, which must be a fast one."""
+    """transformers' tokenizer, a fast one, with the normalizer of its `tokenizer.json`.
+
+    Raises UsageError for a name that is none, CheckpointError for a tokenizer that is damaged, is
+    not a fast one, or does not take that normalizer.
+    """
     from transformers import AutoTokenizer
 
     is_folder = Path(source).is_dir()
@@ -91,6 +100,8 @@ def open_tokenizer(source: Path | str, *, fetch: bool = False) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             str(source), local_files_only=is_folder or not fetch, trust_remote_code=False
         )
+        rules = _tokenizer_file(source)
+        wanted = None if rules is None else _read(rules).normalizer
     except Exception as error:  # whatever the library raises, the user gets one sentence
         reason = " ".join(str(error).split())[:200]
         if not is_folder:
@@ -103,7 +114,54 @@ def open_tokenizer(source: Path | str, *, fetch: bool = False) -> Any:
         ) from error
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise CheckpointError(f"{source} has no fast tokenizer (tokenizer.json)")
+    if rules is not None:
+        _require_normalizer(tokenizer, wanted, rules)
     return tokenizer
+
+
+def _tokenizer_file(source: Path | str) -> Path | None:
+    """The `tokenizer.json` of a folder, or of a hub id in the cache; None if there is none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).is_dir():
+        file = Path(source) / "tokenizer.json"
+        return file if file.is_file() else None
+    found = try_to_load_from_cache(str(source), "tokenizer.json")
+    return Path(found) if isinstance(found, str) else None
+
+
+def _read(rules: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(rules))
+
+
+def _require_normalizer(
+    tokenizer: TransformersTokenizer, wanted: Normalizer | None, rules: Path
+) -> None:
+    """Give the tokenizer the normalizer that `rules` has, if it has another; CheckpointError if it
+    does not take it."""
+    import transformers
+
+    if _as_text(tokenizer.backend_tokenizer.normalizer) == _as_text(wanted):
+        return
+    tokenizer.backend_tokenizer.normalizer = wanted
+    if _as_text(tokenizer.backend_tokenizer.normalizer) != _as_text(wanted):
+        raise CheckpointError(
+            f"transformers {transformers.__version__} runs the tokenizer of {rules} without its "
+            "normalizer, so texts would become other tokens than the checkpoint was trained on; "
+            "install another version of transformers, 5.3 or newer"
+        )
+
+
+def _as_text(normalizer: Normalizer | None) -> str:
+    """Every setting of a normalizer, for comparing; only a tokenizer can be written out."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    carrier = Tokenizer(WordLevel({}, unk_token=""))
+    carrier.normalizer = normalizer
+    return carrier.to_str()
 
 
 def _prompts(folder: Path) -> dict[str, str]:
