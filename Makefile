@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## the whole way on the embedded dataset and checkpoints, about a minute
-	@$(BIN)/python -m gtr_beir.demo.tour
+	@$(GTR) demo
 
 test: $(READY) ## the tests
 	$(BIN)/python -m pytest

@@ -55,9 +55,9 @@ def run_ours(store: Path, name: str, scratch: Path, processes: int) -> dict[str,
     from scale import TreeMemory
 
     dataset = Dataset(store / name)
-    options = SearchOptions(work_dir=scratch, k=DEPTH, processes=processes)
+    options = SearchOptions(work_dir=scratch, k=DEPTH)
     with TreeMemory() as memory:
-        found = load_system("bm25-flat").search(dataset, options)
+        found = load_system("bm25-flat", processes=processes).search(dataset, options)
     seconds = found.facts["seconds"]
     ndcg = measures.mean(measures.per_query(found.run, dataset))["ndcg@10"]
     return {

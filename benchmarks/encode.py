@@ -25,12 +25,12 @@ import numpy as np
 import torch
 
 from gtr_beir.checkpoints.convert import write_folder
+from gtr_beir.checkpoints.door import open_checkpoint
 from gtr_beir.checkpoints.layout import RELEASED, GtrShape
 from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.onednn import lay_out
 from measure import SCIFACT, documents_of, machine_line, require_folder, table, version_line
 
@@ -101,7 +101,7 @@ def everyone(folder: Path, asked: list[str]) -> tuple[dict[str, Contestant], Enc
 
     found: dict[str, Contestant] = {}
     for name in asked:
-        ours = open_encoder(str(folder), Settings(device="cpu", dtype=name, offline=True)).encoder
+        ours = load_encoder(open_checkpoint(str(folder), offline=True), device="cpu", dtype=name)
         products = ours.model.products
         note = "" if products == name else f" (products in {products})"
         found[f"ours, {name}{note}"] = Contestant(_ours(ours), name, products)
@@ -134,7 +134,7 @@ def _profile(folder: Path, texts: list[str]) -> None:
     """Shares of the processor's time by torch's operators, on whole documents."""
     from torch.profiler import ProfilerActivity, profile
 
-    bf16 = open_encoder(str(folder), Settings(device="cpu", dtype="bf16", offline=True)).encoder
+    bf16 = load_encoder(open_checkpoint(str(folder), offline=True), device="cpu", dtype="bf16")
     encode = _ours(bf16)
     encode(texts[:16])
     with profile(activities=[ProfilerActivity.CPU]) as seen:

@@ -27,12 +27,12 @@ import numpy as np
 import torch
 
 from gtr_beir.checkpoints.convert import write_folder
+from gtr_beir.checkpoints.door import open_checkpoint
 from gtr_beir.checkpoints.layout import RELEASED, GtrShape
 from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.encoders.loading import load_encoder
 from measure import SCIFACT, documents_of, table, version_line
 
 MAX_TOKENS = 512
@@ -81,7 +81,7 @@ def _texts(options: argparse.Namespace) -> list[str]:
         found = documents_of(options.source, options.texts, seed=1)
         return (found * (options.texts // len(found) + 1))[: options.texts]
     draw = random.Random(1)
-    words = (CHECKPOINT_DIR.parent / "train.py").read_text(encoding="utf-8").split()
+    words = (CHECKPOINT_DIR.parent / "README.md").read_text(encoding="utf-8").split()
     return [
         " ".join(draw.choices(words, k=max(5, int(draw.lognormvariate(5.2, 0.4)))))
         for _ in range(options.texts)
@@ -90,7 +90,7 @@ def _texts(options: argparse.Namespace) -> list[str]:
 
 def _size(size: str, shape: GtrShape, folder: Path, texts: list[str], device: str) -> None:
     torch._dynamo.reset()
-    encoder = open_encoder(str(folder), Settings(device=device, dtype="bf16", offline=True)).encoder
+    encoder = load_encoder(open_checkpoint(str(folder), offline=True), device=device, dtype="bf16")
     few = texts[:64]
     reference = _library(folder, device, "fp32", 32)(few)
     vectors = encoder.encode(few, kind="document", max_tokens=MAX_TOKENS).vectors

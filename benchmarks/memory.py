@@ -151,13 +151,13 @@ def run_search(datasets: Path, results: Path) -> dict[str, Any]:
     from gtr_beir.progress import Progress
     from gtr_beir.ranking import measures
     from gtr_beir.systems.base import SearchOptions
-    from gtr_beir.systems.dense import DenseSearch
+    from gtr_beir.systems.dense_search import DenseSearch
     from gtr_beir.work.store import BlockStore
 
     dataset = Dataset(datasets / "made-up")
     encoder = GivenVectors()
     start = time.perf_counter()
-    options = SearchOptions(work_dir=results / "blocks", k=DEPTH, keep_embeddings=False)
+    options = SearchOptions(work_dir=results / "blocks", k=DEPTH)
     encoded = encoder.encode(dataset.query_texts, kind="query", max_tokens=64)
     queries = {
         "vectors": encoded.vectors,
@@ -167,7 +167,15 @@ def run_search(datasets: Path, results: Path) -> dict[str, Any]:
     store = BlockStore(options.work_dir)
     progress = Progress("search", dataset.n_documents, "documents", quiet=True)
     run, facts = DenseSearch(
-        encoder, dataset, options, store, progress, "given vectors", queries, 512
+        encoder,
+        dataset,
+        options,
+        store,
+        progress,
+        "given vectors",
+        queries,
+        512,
+        keep_embeddings=False,
     ).run()
     means = measures.mean(measures.per_query(run, dataset))
     run.write(results / "run.trec.gz", dataset, tag="given")

@@ -67,7 +67,7 @@ class Ours:
         self.id_ranks[np.argsort(np.array(ids))] = np.arange(len(ids), dtype=np.int32)
         # What the measures need of a dataset, which an import leaves behind.
         self.query_ids = [f"q{row}" for row in range(len(queries))]
-        self.own_rows = np.full(len(queries), -1, dtype=np.int32)
+        self.self_rows = np.full(len(queries), -1, dtype=np.int32)
         self.qrels = Qrels(
             np.repeat(np.arange(len(queries), dtype=np.int32), relevant.shape[1]),
             relevant.reshape(-1).astype(np.int32),
@@ -90,7 +90,7 @@ class Ours:
                 id_ranks=self.id_ranks[rows],
                 first_row=block.start,
                 k=DEPTH,
-                excluded=self.own_rows,
+                excluded=self.self_rows,
             )
             best = topk.merge(best, found, DEPTH)
         assert best is not None

@@ -19,7 +19,6 @@ import torch
 
 from gtr_beir import benchmark, load_dataset, load_system
 from gtr_beir.data.importing import import_beir
-from gtr_beir.evaluation import Plan
 
 PUBLISHED = {"ndcg@10": 0.64508, "recall@100": 0.92500}
 VARIANTS = [
@@ -50,16 +49,22 @@ def main() -> int:
             dataset = import_beir(options.source, name="scifact", datasets_dir=store)
         else:
             dataset = load_dataset("scifact", fetch=True, quiet=False)
-        system = load_system(minilm(), protocol="hub", device="cpu", offline=True)
         for blocks, threads, keep in VARIANTS[:1] if options.quick else VARIANTS:
             torch.set_num_threads(threads)
+            system = load_system(
+                minilm(),
+                protocol="hub",
+                device="cpu",
+                offline=True,
+                discard_embeddings=not keep,
+            )
             start = time.perf_counter()
-            plan = Plan(
+            record = benchmark(
+                system,
+                dataset,
                 results_dir=Path(scratch) / f"{blocks}-{threads}-{keep}",
                 block_documents=blocks,
-                keep_embeddings=keep,
             )
-            record = benchmark(system, dataset, plan)
             seconds = time.perf_counter() - start
             values = {name: record.measures[name] for name in PUBLISHED}
             good = all(round(values[n], 5) == PUBLISHED[n] for n in PUBLISHED)

@@ -13,12 +13,16 @@ import numpy as np
 
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
-from gtr_beir.encoders.base import Encoded, Settings
+from gtr_beir.encoders.base import Encoded
 from gtr_beir.files import fingerprint_of
+from gtr_beir.identity import Identity, Model
+from gtr_beir.lengths import Lengths
 from gtr_beir.progress import Progress
 from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import Found, SearchOptions
-from gtr_beir.systems.dense import DenseSearch
+from gtr_beir.systems.dense import DenseOptions
+from gtr_beir.systems.dense_search import DenseSearch
+from gtr_beir.systems.options import Options
 from gtr_beir.work.store import BlockStore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -69,6 +73,16 @@ class WordEncoder:
     """Words of a fixed list -> counts, L2-normalised: every score can be worked out by hand."""
 
     device = "cpu"
+    dtype = products = "fp32"
+    arithmetic: Mapping[str, str | int] = {}
+    own_length = 512
+    positions: int | None = None
+    counts_tokens = normalises = True
+    prompts: Mapping[str, str] = {"query": "", "document": ""}
+    kernels: Mapping[str, str] = {}
+    remarks: tuple[str, ...] = ()
+    weights_bytes = 0
+    tokenizer = None
 
     def __init__(self, words: list[str]):
         self.words = words
@@ -95,8 +109,12 @@ class WordEncoder:
 class WordSystem:
     """The dense search over a WordEncoder: an ordinary system."""
 
+    title = "words"
+    options_type = Options
+    reranks = False
+
     def __init__(self, words: list[str], name: str = "words"):
-        self.name = name
+        self.identity = Identity(Model(name), lengths=Lengths("paper", 512, 512))
         self.encoder = WordEncoder(words)
         self.settings = {"words": words}
         self.fingerprint = fingerprint_of(self.settings)
@@ -119,10 +137,14 @@ class WordSystem:
 class FixedSystem:
     """Ranks the first documents of the corpus in their order, whatever the query."""
 
-    def __init__(self, name: str, settings: Settings, ranked: int = 3):
-        self.name = name
-        self.settings = {"ranked": ranked, "protocol": settings.protocol}
-        self.fingerprint = f"fixed-{ranked}-{settings.protocol}"
+    title = "fixed rankings"
+    options_type = DenseOptions
+    reranks = False
+
+    def __init__(self, name: str, options: DenseOptions, ranked: int = 3):
+        self.identity = Identity(Model(name), lengths=Lengths(options.protocol, 512, 512))
+        self.settings = {"ranked": ranked, "protocol": options.protocol}
+        self.fingerprint = f"fixed-{ranked}-{options.protocol}"
         self._ranked = ranked
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:

@@ -19,7 +19,7 @@ from gtr_beir.data.registry import DatasetSpec
 from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.demo import CHECKPOINT_DIR
 from gtr_beir.errors import NumericalError, UsageError
-from gtr_beir.evaluation import Plan, benchmark
+from gtr_beir.evaluation import RunOptions, benchmark
 from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
 
 
@@ -70,7 +70,7 @@ def test_changed_texts_are_encoded_again(tmp_path: Path) -> None:
     documents = [{"_id": f"d{row}", "text": f"apple {row}"} for row in range(2500)]
     source = write_beir(tmp_path / "set", documents, {"q": "apple"}, [("q", "d1", 1)])
     system = WordSystem(["apple", "pear"])
-    plan = Plan(results_dir=tmp_path / "results", block_documents=1024)
+    plan = RunOptions(results_dir=tmp_path / "results", block_documents=1024)
     benchmark(system, import_beir(source, datasets_dir=tmp_path / "store"), plan)
     assert system.encoder.texts_encoded == 2500
     documents[2400]["text"] = "pear"

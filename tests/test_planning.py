@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,17 @@ import pytest
 
 from doubles import write_beir
 from gtr_beir import cli, load_dataset
+from gtr_beir.checkpoints.door import open_checkpoint
 from gtr_beir.checkpoints.layout import RELEASED
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
-from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.errors import UsageError
 from gtr_beir.planning import plan_run
+from gtr_beir.systems.base import make_options
 from gtr_beir.systems.costs import block_bytes, lengths_of
+from gtr_beir.systems.dense import DenseOptions
 
-CPU = Settings(device="cpu", offline=True)
+CPU = DenseOptions(device="cpu", offline=True)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_tokens_are_those_of_a_run(folders: Path) -> None:
     dataset = load_dataset("demo", datasets_dir=folders)
     plan = plan_run(str(CHECKPOINT_DIR), ["demo"], CPU, datasets_dir=folders)
     (entry,) = plan.datasets
-    encoder = open_encoder(str(CHECKPOINT_DIR), CPU).encoder
+    encoder = load_encoder(open_checkpoint(str(CHECKPOINT_DIR), offline=True), device="cpu")
     documents = encoder.encode(
         dataset.texts(0, dataset.n_documents), kind="document", max_tokens=512
     )
@@ -85,7 +86,12 @@ def test_products_in_another_precision_are_named(
     capabilities = {"avx512_bf16": False, "amx_bf16": False}
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities, raising=False)
     for dtype, named in (("bf16", True), ("fp32", False)):
-        plan = plan_run(name, ["demo"], replace(CPU, dtype=dtype), datasets_dir=folders)
+        plan = plan_run(
+            name,
+            ["demo"],
+            make_options(name, {"device": "cpu", "offline": True, "dtype": dtype}),
+            datasets_dir=folders,
+        )
         assert plan.encoder.how.endswith(", products in fp32") == named
 
 
@@ -104,7 +110,7 @@ def test_a_dataset_of_ones_own(tmp_path: Path, folders: Path) -> None:
 
 def test_what_cannot_be_planned(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="plan is for encoders; bm25-flat"):
-        plan_run("bm25-flat", ["scifact"], CPU)
+        plan_run("bm25-flat", ["scifact"], make_options("bm25-flat", {}))
     with pytest.raises(UsageError, match=r"`gtr-beir models fetch some/model` brings it"):
         plan_run("some/model", ["scifact"], CPU)
     with pytest.raises(UsageError, match="scifakt"):

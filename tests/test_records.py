@@ -12,8 +12,8 @@ import pytest
 from doubles import FixedSystem
 from gtr_beir import benchmark, cli
 from gtr_beir.data.store import Dataset
-from gtr_beir.encoders.base import Settings
 from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
+from gtr_beir.systems.dense import DenseOptions
 from refusal import Refused, files_in, leftovers
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_network")
 @pytest.fixture
 def record(mine: Dataset, results: Path) -> Path:
     """The record of a run of `fixed` on `mine`."""
-    benchmark(FixedSystem("fixed", Settings()), mine, results_dir=results)
+    benchmark(FixedSystem("fixed", DenseOptions()), mine, results_dir=results)
     return results / "fixed" / "mine" / RECORD
 
 
@@ -94,7 +94,11 @@ def test_a_record_of_other_settings_needs_again(
 ) -> None:
     before = files_in(results)
     signature = Record.read(record.parent).signature
-    for changed in (("--protocol", "hub"), ("--depth", "10"), ("--self-matches", "keep")):
+    for changed in (
+        ("--protocol", "hub", "--label", "fixed"),
+        ("--depth", "10"),
+        ("--self-matches", "keep"),
+    ):
         refused(
             f"{record.parent} holds a record of other weights, data or settings ({signature}); "
             "name this one with --label, or replace it with --again",
@@ -111,7 +115,7 @@ def test_a_system_with_blanks_in_its_name_leaves_a_run_file_that_can_be_read(
     mine: Dataset, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A checkpoint folder may be called so, and the sixth column of a run is its name."""
-    benchmark(FixedSystem("my model", Settings()), mine, results_dir=results)
+    benchmark(FixedSystem("my model", DenseOptions()), mine, results_dir=results)
     assert cli.main(["score", str(results / "my model" / "mine" / RUN), "-d", "mine"]) == 0
     assert "ndcg@10" in capsys.readouterr().out
 

@@ -1,6 +1,6 @@
 """gtr-beir: how well does a GTR checkpoint retrieve on all of BEIR?
 
-Five names are the Python interface; each is loaded when it is first used, so that `import evaluate`
+Five names are the Python interface; each is loaded when it is first used, so that `import gtr_beir`
 stays light:
 
     load_dataset(name)            -> Dataset
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gtr_beir.report.table import leaderboard as leaderboard
     from gtr_beir.systems.base import load_system as load_system
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "load_dataset": "gtr_beir.data.catalogue",

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,79 +16,101 @@ import pandas as pd
 from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.errors import StoreError, UsageError
 from gtr_beir.files import Digest, atomic_write, hash_file, lock, remove_leftovers
+from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
-from gtr_beir.records import PER_QUERY, RECORD, RUN, Record, record_key, versions
-from gtr_beir.systems.base import SearchOptions, System, refuse_candidates
-from gtr_beir.work.blocks import DEFAULT_BLOCK
-
-DEPTH = 1000
+from gtr_beir.records import FORMAT, PER_QUERY, RECORD, RUN, Record, record_key, versions
+from gtr_beir.systems.base import SearchOptions, System
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How `benchmark` works. label: the name in folders and tables, where it is not the system's
-    own; rerank: a run file, or the results folder of a system, whose first `depth` documents alone
-    are ranked; again: do it even if it is done; of the rest, depth and self_matches decide scores.
+class RunOptions:
+    """How `benchmark` works, whatever the system.
+
+    label: the name in folders and tables, where it is not the system's own; depth: documents kept
+    of a query; rerank: a run file, or the results folder of a system, whose first `depth` documents
+    alone are ranked; again: do it even if it is done. Of these depth, self_matches and rerank
+    decide scores.
     """
 
     results_dir: Path = Path("results")
     label: str | None = None
-    depth: int = DEPTH
+    depth: int = USUAL_DEPTH
     self_matches: Literal["drop", "keep"] = "drop"
-    block_documents: int = DEFAULT_BLOCK
-    keep_embeddings: bool = True
-    processes: int | None = None
+    block_documents: int | None = None
     rerank: Path | None = None
     again: bool = False
     quiet: bool = True
 
 
 def benchmark(
-    system: System, dataset: Dataset | DatasetGroup, plan: Plan | None = None, **choices: Any
+    system: System,
+    dataset: Dataset | DatasetGroup,
+    options: RunOptions | None = None,
+    **choices: Any,
 ) -> Record:
-    """Rank, score and record one dataset with one system; `choices` are the fields of Plan.
+    """Rank, score and record one dataset with one system; `choices` are fields of RunOptions, put
+    in the place of those of `options`.
 
-    A dataset made of parts is done part by part and recorded as their unweighted mean.
+    A dataset made of parts is done part by part and recorded as their unweighted mean. Raises
+    UsageError for a choice that there is not, or that the system cannot follow.
     """
-    if "results_dir" in choices:
-        choices["results_dir"] = Path(choices["results_dir"])
-    plan = plan or Plan(**choices)
+    known = RunOptions.__dataclass_fields__.keys()
+    unknown = [name for name in choices if name not in known]
+    if unknown:
+        raise UsageError(
+            f"a run has no option {', '.join(unknown)}; it has {', '.join(known)} (options of a "
+            "system are given to load_system)"
+        )
+    for name in ("results_dir", "rerank"):
+        if choices.get(name) is not None:
+            choices[name] = Path(choices[name])
+    chosen = replace(options or RunOptions(), **choices)
+    if chosen.rerank is not None and not system.reranks:
+        raise UsageError(
+            f"{system.identity.name} searches the whole corpus and cannot rerank another run; "
+            "colbert can"
+        )
     if isinstance(dataset, Dataset):
-        return _benchmark_one(system, dataset, plan)
-    parts = [_benchmark_one(system, part, plan) for part in dataset.parts]
-    return _combine(parts, dataset, plan.results_dir)
+        return _benchmark_one(system, dataset, chosen)
+    parts = [_benchmark_one(system, part, chosen) for part in dataset.parts]
+    return _combine(parts, dataset, chosen.results_dir)
 
 
-def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
+def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> Record:
     """Does only what is not done yet.
 
     Leaves `<results>/<label or system name>/<dataset>/` with run.trec.gz, queries.csv and, last,
     record.json. A record of the same key is returned as it is, unless `again`; a record of the same
     name but of other weights or settings is not overwritten without `again` (UsageError).
     """
-    if not getattr(system, "reranks", False):
-        refuse_candidates(system.name, plan.rerank)
-    name = plan.label or name_of(system, plan)
-    rerank, candidates = _candidates(plan, dataset)
-    fingerprint = Digest().add(system.fingerprint).add(rerank["sha256"]).hex() if rerank else ""
-    fingerprint = fingerprint or system.fingerprint
-    folder = plan.results_dir / name / dataset.name
-    key = record_key(dataset.fingerprint, fingerprint, plan.depth, plan.self_matches)
+    scoring, reranked = _reranked(chosen, dataset)
+    concerned = int((dataset.self_rows >= 0).sum())
+    identity = system.identity.on(
+        dataset.name,
+        version=dataset.version,
+        scoring=scoring,
+        depth=chosen.depth,
+        self_matches=chosen.self_matches if concerned else "none",
+    )
+    name = chosen.label or identity.name
+    fingerprint = system.fingerprint
+    if scoring.reranked:
+        fingerprint = Digest().add(fingerprint).add(scoring.sha256).hex()
+    folder = chosen.results_dir / name / dataset.name
+    key = record_key(dataset.fingerprint, fingerprint, chosen.depth, chosen.self_matches)
     with lock(folder / ".lock"):
         remove_leftovers(folder)
-        done = _done(folder, key, plan.again)
+        done = _done(folder, key, chosen.again)
         if done is not None:
-            return done
+            return _brought_up(done, folder, dataset, identity)
         options = SearchOptions(
             work_dir=folder / "blocks",
-            k=plan.depth,
-            self_matches=plan.self_matches,
-            block_documents=plan.block_documents,
-            keep_embeddings=plan.keep_embeddings,
-            processes=plan.processes,
-            candidates=candidates,
-            quiet=plan.quiet,
+            k=chosen.depth,
+            self_matches=chosen.self_matches,
+            block_documents=chosen.block_documents,
+            rerank=reranked,
+            quiet=chosen.quiet,
         )
         start = time.perf_counter()
         found = system.search(dataset, options)
@@ -108,15 +130,13 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
             dataset=dataset.name,
             split=str(dataset.manifest["split"]),
             system=name,
-            settings={**system.settings, **({"rerank": rerank} if rerank else {})},
+            identity=identity,
+            settings={**system.settings, **_rerank_setting(scoring)},
             measures=measures.mean(values),
             n_queries=len(values),
             n_documents=dataset.n_documents,
-            depth=plan.depth,
-            self_matches={
-                "policy": plan.self_matches,
-                "queries": int((dataset.own_rows >= 0).sum()),
-            },
+            depth=chosen.depth,
+            self_matches={"policy": chosen.self_matches, "queries": concerned},
             fingerprints={
                 "dataset": dataset.fingerprint,
                 "system": fingerprint,
@@ -130,11 +150,11 @@ def _benchmark_one(system: System, dataset: Dataset, plan: Plan) -> Record:
     return record
 
 
-def name_of(system: System, plan: Plan) -> str:
-    """For folders and tables; a system that reranked says so, and whose candidates."""
-    if plan.rerank is None:
-        return system.name
-    return f"{system.name}@rerank-{plan.depth}-{_tag(plan.rerank)}"
+def _rerank_setting(scoring: Scoring) -> dict[str, Any]:
+    if not scoring.reranked:
+        return {}
+    about = {"run": scoring.reranked, "sha256": scoring.sha256, "depth": scoring.depth}
+    return {"rerank": about}
 
 
 def _tag(path: Path) -> str:
@@ -145,11 +165,11 @@ def _tag(path: Path) -> str:
     return resolved.name.removesuffix(".gz").removesuffix(".trec").removesuffix(".txt")
 
 
-def _candidates(plan: Plan, dataset: Dataset) -> tuple[dict[str, Any], Run | None]:
-    """What the record says of the candidates, and their run, cut at the depth."""
-    if plan.rerank is None:
-        return {}, None
-    path = plan.rerank
+def _reranked(chosen: RunOptions, dataset: Dataset) -> tuple[Scoring, Run | None]:
+    """What is scored: the whole corpus, or the documents of a run, cut at the depth."""
+    if chosen.rerank is None:
+        return WHOLE_CORPUS, None
+    path = chosen.rerank
     if path.is_dir():
         path = path / dataset.name / RUN
     if not path.is_file():
@@ -158,9 +178,27 @@ def _candidates(plan: Plan, dataset: Dataset) -> tuple[dict[str, Any], Run | Non
             "results/bm25-flat that holds one for each dataset"
         )
     run = Run.read(path, dataset)
-    cut = Run(run.query_ids, run.doc_rows[:, : plan.depth], run.scores[:, : plan.depth])
-    about = {"run": _tag(plan.rerank), "sha256": hash_file(path), "depth": plan.depth}
-    return about, cut.for_queries(dataset.query_ids)
+    cut = Run(run.query_ids, run.doc_rows[:, : chosen.depth], run.scores[:, : chosen.depth])
+    scoring = Scoring(_tag(chosen.rerank), chosen.depth, hash_file(path))
+    return scoring, cut.for_queries(dataset.query_ids)
+
+
+def _brought_up(record: Record, folder: Path, dataset: Dataset, identity: Identity) -> Record:
+    """A record of the same key as this version would write it: an older one gets its identity, and
+    the measures that it lacks, from its own run file."""
+    if record.format == FORMAT and not record.lacks:
+        return record
+    values = measures.per_query(Run.read(folder / RUN, dataset), dataset)
+    write_per_query(folder / PER_QUERY, values)
+    current = replace(
+        record,
+        identity=identity,
+        measures=measures.mean(values),
+        facts={**record.facts, "scored_again": versions()["gtr-beir"]},
+        format=FORMAT,
+    )
+    current.write(folder)
+    return current
 
 
 def _done(folder: Path, key: str, again: bool) -> Record | None:
@@ -185,15 +223,22 @@ def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> R
     """The record of a dataset that is the unweighted mean of its parts, all of which are there."""
     first = parts[0]
     names = list(first.measures)
-    settings = dict(first.settings)
-    if "rerank" in settings:
-        hashes = [part.settings["rerank"]["sha256"] for part in parts]
-        settings["rerank"] = {**settings["rerank"], "sha256": _joined(hashes)}
+    scoring = first.identity.scoring
+    if scoring.reranked:
+        scoring = replace(scoring, sha256=_joined([p.identity.scoring.sha256 for p in parts]))
+    policies = {part.identity.self_matches for part in parts} - {"none"}
     record = Record(
         dataset=dataset.name,
         split=first.split,
         system=first.system,
-        settings=settings,
+        identity=first.identity.on(
+            dataset.name,
+            version=dataset.version,
+            scoring=scoring,
+            depth=first.depth,
+            self_matches=policies.pop() if policies else "none",
+        ),
+        settings={**first.settings, **_rerank_setting(scoring)},
         measures={name: sum(part.measures[name] for part in parts) / len(parts) for name in names},
         n_queries=sum(part.n_queries for part in parts),
         n_documents=sum(part.n_documents for part in parts),

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.registry import DatasetSpec, registered
 from gtr_beir.data.store import Dataset, DatasetGroup, datasets_folder, is_here
-from gtr_beir.encoders.base import Settings
 from gtr_beir.errors import UsageError
-from gtr_beir.systems.base import SYSTEMS
+from gtr_beir.lengths import paper_limit
+from gtr_beir.systems.base import system_class
 from gtr_beir.systems.costs import (
     LIBRARIES_BYTES,
     EncoderCost,
@@ -26,6 +26,8 @@ from gtr_beir.systems.costs import (
     maxsim_rate,
     search_rate,
 )
+from gtr_beir.systems.dense import DenseOptions
+from gtr_beir.systems.options import EncoderOptions, Options
 from gtr_beir.work.blocks import DEFAULT_BLOCK
 
 SAMPLE = 512
@@ -94,18 +96,19 @@ class WholePlan:
 def plan_run(
     system: str,
     datasets: Sequence[str],
-    settings: Settings,
+    options: Options,
     *,
     datasets_dir: Path | str | None = None,
     depth: int = 1000,
     block_documents: int = DEFAULT_BLOCK,
-    keep_embeddings: bool = True,
 ) -> WholePlan:
-    """The plan for a dense system on datasets, which may be here or only in the registry.
+    """The plan for an encoder on datasets, which may be here or only in the registry; options are
+    those of the system.
 
     Nothing is fetched and nothing is written. Raises UsageError for names that are not known.
     """
-    if system in SYSTEMS and system != "colbert":
+    kind = system_class(system).options_type
+    if not issubclass(kind, EncoderOptions) or not isinstance(options, kind):
         raise UsageError(
             f"plan is for encoders; {system} needs no GPU and little time (docs/benchmarks.md has "
             "its rates)"
@@ -117,16 +120,17 @@ def plan_run(
     if sample is None:
         mean = int(np.mean([extent.characters.mean() for extent in extents]))
         sample = ["word " * max(mean // 5, 1)] * SAMPLE
-    cost = encoder_cost(system, settings, sample)
+    cost = encoder_cost(system, options, sample)
     if cost.query_vectors is not None:
         rate = maxsim_rate(cost.dimension, cost.device)
         found = [_late(cost, extent, rate, depth, block_documents) for extent in extents]
     else:
         rate = search_rate(cost.dimension, depth, cost.device)
-        hub, kept = settings.protocol == "hub", keep_embeddings
+        assert isinstance(options, DenseOptions)
+        hub, kept = options.protocol == "hub", not options.discard_embeddings
         found = [_dense(cost, e, rate, depth, block_documents, hub, kept) for e in extents]
     memory = max(held for _, held in found) + cost.weights_bytes + LIBRARIES_BYTES
-    devices = len(settings.device.split(",")) if settings.device else 1
+    devices = len(options.device.split(",")) if options.device else 1
     return WholePlan(cost, [plan for plan, _ in found], memory, devices)
 
 
@@ -230,8 +234,8 @@ def _extent(name: str, folder: Path) -> Extent:
         texts=[],
         characters=np.array([_characters(spec)]),
         query_texts=[],
-        document_limit=spec.length("document"),
-        query_limit=spec.length("query"),
+        document_limit=paper_limit(name, "document"),
+        query_limit=paper_limit(name, "query"),
     )
 
 
@@ -246,8 +250,8 @@ def _sampled(dataset: Dataset) -> Extent:
         texts=texts,
         characters=np.array([len(text) for text in texts]),
         query_texts=dataset.query_texts[:SAMPLE],
-        document_limit=dataset.spec.length("document"),
-        query_limit=dataset.spec.length("query"),
+        document_limit=paper_limit(dataset.name, "document"),
+        query_limit=paper_limit(dataset.name, "query"),
     )
 
 

@@ -16,8 +16,11 @@ from typing import Any
 
 from gtr_beir.errors import StoreError
 from gtr_beir.files import fingerprint_of, read_json, write_json
+from gtr_beir.identity import Identity
+from gtr_beir.old_records import identity_of_format_1
+from gtr_beir.ranking.measures import MEASURES
 
-FORMAT = 1
+FORMAT = 2
 NEEDED = ("ndcg@10", "recall@100")
 RECORD = "record.json"
 RUN = "run.trec.gz"
@@ -38,15 +41,17 @@ _PACKAGES = (
 class Record:
     """One system on one dataset.
 
-    measures: means in [0, 1], unrounded; n_queries: queries that the means run over; parts: the
-    measures of each part of a dataset that is a mean of parts, else empty; fingerprints: of the
-    dataset, the system and the run file's bytes; self_matches: the policy and how many queries have
+    system: the name in folders and tables; identity: what the scores are of; measures: means in
+    [0, 1], unrounded; n_queries: queries that the means run over; parts: the measures of each part
+    of a dataset that is a mean of parts, else empty; fingerprints: of the dataset, the system and
+    the run file's bytes; self_matches: the policy and how many queries have
     a document of their own id; facts: tokens, device, seconds and bytes as the system gave them.
     """
 
     dataset: str
     split: str
     system: str
+    identity: Identity
     settings: Mapping[str, Any]
     measures: Mapping[str, float]
     n_queries: int
@@ -69,6 +74,11 @@ class Record:
             self.depth,
             str(self.self_matches["policy"]),
         )
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Measures that this version of the program computes and the record does not have."""
+        return tuple(str(name) for name in MEASURES if str(name) not in self.measures)
 
     @property
     def signature(self) -> str:
@@ -95,13 +105,18 @@ class Record:
 
     @staticmethod
     def read(folder: Path) -> Record:
-        """The record in a folder; StoreError if it is not there, damaged or of another version."""
+        """The record in a folder, of this format or of 0.1's; StoreError if it is not there,
+        damaged or of another version."""
         path = folder / RECORD
         value = read_json(path)
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
+        if not isinstance(value, dict) or value.get("format") not in (1, FORMAT):
             raise StoreError(f"{path} was written by another version; run again with --again")
         value.pop("signature", None)
         try:
+            if value["format"] == 1:
+                value["identity"] = identity_of_format_1(value)
+            else:
+                value["identity"] = Identity.of_json(value["identity"])
             record = Record(**value)
             if not record.key or not all(0 <= record.measures[name] <= 1 for name in NEEDED):
                 raise ValueError("its measures are not between 0 and 1")

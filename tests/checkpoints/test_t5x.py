@@ -19,12 +19,13 @@ from transformers import T5EncoderModel
 
 from doubles import SHARED
 from gtr_beir import cli
+from gtr_beir.checkpoints.door import open_checkpoint
 from gtr_beir.checkpoints.hub import inspect_folder
 from gtr_beir.checkpoints.layout import GtrShape
 from gtr_beir.checkpoints.t5x import T5xArrays
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.encoders.base import encode
+from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.encoders.t5 import T5Model
 from gtr_beir.errors import CheckpointError, UsageError
 
@@ -158,9 +159,9 @@ def test_converted_saved_and_loaded_again(real: Path, tmp_path: Path) -> None:
     assert np.abs(theirs / np.linalg.norm(theirs) - expected[2]).max() < 1e-5
     texts = ["one text", "", "another, longer text about bicycles and rain"]
     loaded = SentenceTransformer(str(out), device="cpu", local_files_only=True)
-    settings = Settings(device="cpu", offline=True, tokenizer=str(CHECKPOINT_DIR))
-    direct = open_encoder(f"t5x:{real}", settings).encoder
-    vectors = direct.encode(texts, kind="document", max_tokens=64).vectors
+    checkpoint = open_checkpoint(f"t5x:{real}", tokenizer=str(CHECKPOINT_DIR), offline=True)
+    direct = load_encoder(checkpoint, device="cpu")
+    vectors = encode(direct, texts, kind="document", max_tokens=64).vectors
     assert np.abs(vectors - loaded.encode(texts)).max() < 2e-5
 
 
@@ -296,4 +297,4 @@ def test_heads_are_compared(real: Path, tmp_path: Path) -> None:
 
 def test_a_tokenizer_must_be_named(real: Path) -> None:
     with pytest.raises(UsageError, match="give --tokenizer"):
-        open_encoder(f"t5x:{real}", Settings(device="cpu", offline=True))
+        load_encoder(open_checkpoint(f"t5x:{real}", offline=True), device="cpu")

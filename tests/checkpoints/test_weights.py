@@ -16,20 +16,26 @@ from safetensors.torch import load_file, save_file
 from gtr_beir import cli
 from gtr_beir.checkpoints import convert
 from gtr_beir.checkpoints.convert import write_folder
+from gtr_beir.checkpoints.door import open_checkpoint
 from gtr_beir.checkpoints.hub import inspect_folder, wanted_files
 from gtr_beir.checkpoints.layout import GtrShape
 from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.encoders.t5 import T5Model
+from gtr_beir.encoders.text import TextEncoder
 from gtr_beir.errors import CheckpointError
 
 SHAPE = GtrShape(2, 16, 2, 8, 24, dimension=12, vocabulary=4096)
 SEQUENCES = [[5, 9, 1], [7] * 30 + [1]]
-OFFLINE = Settings(device="cpu", offline=True)
 Mistake = Callable[[Path], None]
+
+
+def loaded(path: Path) -> TextEncoder:
+    encoder = load_encoder(open_checkpoint(str(path), offline=True), device="cpu")
+    assert isinstance(encoder, TextEncoder)
+    return encoder
 
 
 @pytest.fixture
@@ -219,7 +225,7 @@ def test_refused_in_one_sentence(case: str, folder: Path) -> None:
     mistake, sentence = MISTAKES[case]
     mistake(folder)
     with pytest.raises(CheckpointError, match=sentence):
-        open_encoder(str(folder), OFFLINE)
+        loaded(folder)
     assert not (folder / "executed").exists()
 
 
@@ -287,7 +293,7 @@ def test_prompts_survive_a_conversion(folder: Path, tmp_path: Path) -> None:
     json_with("config_sentence_transformers.json", prompts={"query": "query: "})(folder)
     assert cli.main(["models", "convert", str(folder), str(tmp_path / "copy"), "-q"]) == 0
     one, two = (
-        open_encoder(str(path), OFFLINE).encoder.encode(["a b"], kind="query", max_tokens=64)
+        loaded(path).encode(["a b"], kind="query", max_tokens=64)
         for path in (folder, tmp_path / "copy")
     )
     assert one.vectors.tolist() == two.vectors.tolist()
@@ -303,7 +309,7 @@ def test_arrays_that_a_library_would_make_up(minilm: str, tmp_path: Path) -> Non
         del weights[name]
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"lacks the arrays .*layer.0.attention.self.query"):
-        open_encoder(str(copy), OFFLINE)
+        loaded(copy)
 
 
 def test_a_tokenizer_that_a_library_would_make_up(minilm: str, tmp_path: Path) -> None:
@@ -312,4 +318,4 @@ def test_a_tokenizer_that_a_library_would_make_up(minilm: str, tmp_path: Path) -
     for name in ("tokenizer.json", "vocab.txt"):
         (copy / name).unlink(missing_ok=True)
     with pytest.raises(CheckpointError, match="has no tokenizer"):
-        open_encoder(str(copy), OFFLINE)
+        loaded(copy)

@@ -67,9 +67,14 @@ WRONG_USE = (
         "nfcorpus`",
     ),
     WrongUse(
+        "unknown protocol",
+        (*RUN_MINE, "--protocol", "mteb"),
+        "there is no protocol 'mteb'; choose 'paper' or 'hub'",
+    ),
+    WrongUse(
         "unknown suite",
         ("run", "fixed", "--suite", "beir"),
-        "there is no suite 'beir'; the suites are all, zero-shot, public, demo",
+        "there is no suite 'beir'; the suites are all, zero-shot, public, unseen, demo",
     ),
     *(
         WrongUse(
@@ -174,7 +179,6 @@ def test_wrong_use_is_told_before_anything_is_written(
         ("score", "some.run"),
         (*RUN_MINE, "--depth", "ten"),
         (*RUN_MINE, "--self-matches", "maybe"),
-        (*RUN_MINE, "--protocol", "mteb"),
         (*RUN_MINE, "--no-such-option"),
     ],
     ids=" ".join,

@@ -201,7 +201,7 @@ for start in range(0, len(good), 8):
     print(start, end=" ", flush=True)
     try:
         dataset = Dataset(folder)
-        dataset.texts(0, 4), dataset.query_texts, dataset.qrels, dataset.own_rows
+        dataset.texts(0, 4), dataset.query_texts, dataset.qrels, dataset.self_rows
         dataset.document_ids(np.arange(4))
     except StoreError:
         pass

@@ -14,11 +14,11 @@ from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
-from gtr_beir.encoders.base import Settings
 from gtr_beir.encoders.precision import products_of, rounded
 from gtr_beir.encoders.t5 import T5Model
 from gtr_beir.errors import UsageError
 from gtr_beir.systems.base import SearchOptions, load_system
+from gtr_beir.systems.options import EncoderOptions
 from gtr_beir.systems.search import for_each_device
 
 WITHOUT = {"architecture": "x86_64", "avx2": True, "avx512_f": True, "avx512_bf16": False}
@@ -70,8 +70,8 @@ def test_of_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_gpus_with_and_without_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     two_gpus(monkeypatch)
     with pytest.raises(UsageError, match="not all of --device cuda:0,cuda:1 have bf16 arithmetic"):
-        for_each_device(Settings(device="cuda:0,cuda:1", dtype="bf16"))
-    assert len(for_each_device(Settings(device="cuda:0,cuda:1"))) == 2
+        for_each_device(EncoderOptions(device="cuda:0,cuda:1", dtype="bf16"))
+    assert len(for_each_device(EncoderOptions(device="cuda:0,cuda:1"))) == 2
 
 
 def test_what_is_no_weight_is_not_rounded() -> None:

@@ -12,13 +12,13 @@ from sentence_transformers import SentenceTransformer
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from gtr_beir.checkpoints.convert import write_folder
+from gtr_beir.checkpoints.door import open_checkpoint
 from gtr_beir.checkpoints.hub import inspect_folder
 from gtr_beir.checkpoints.layout import RELEASED, GtrShape
 from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.encoders.t5 import (
     T5Model,
     _own_text_only,
@@ -40,7 +40,7 @@ SMALL = GtrShape(2, 64, 4, 16, 128, dimension=48, vocabulary=VOCABULARY)
 
 def texts_of(lengths: list[int]) -> list[str]:
     draw = random.Random(5)
-    source = (CHECKPOINT_DIR.parent / "train.py").read_text(encoding="utf-8")
+    source = (CHECKPOINT_DIR.parent / "README.md").read_text(encoding="utf-8")
     words = [word for word in source.split() if word.isalpha()]
     return [" ".join(draw.choice(words) for _ in range(n)) for n in lengths]
 
@@ -70,7 +70,7 @@ def test_equal_to_sentence_transformers(folder: Path) -> None:
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     assert model.max_seq_length == 768
     expected = model.encode(texts, batch_size=4, show_progress_bar=False)
-    encoder = open_encoder(str(folder), Settings(device="cpu", offline=True)).encoder
+    encoder = load_encoder(open_checkpoint(str(folder), offline=True), device="cpu")
     encoded = encoder.encode(texts, kind="document", max_tokens=768)
     assert encoded.tokens.min() == 1
     assert encoded.tokens.max() == 768
@@ -97,8 +97,12 @@ def test_what_a_text_is_batched_with(small: Path, dtype: str) -> None:
     tolerance = {"fp32": 1e-6, "bf16": 2e-3}[dtype]
     found = []
     for budget in (1, 100, 2048, 100_000):
-        settings = Settings(device="cpu", offline=True, dtype=dtype, batch_tokens=budget)
-        encoder = open_encoder(str(small), settings).encoder
+        encoder = load_encoder(
+            open_checkpoint(str(small), offline=True),
+            device="cpu",
+            dtype=dtype,
+            batch_tokens=budget,
+        )
         found.append(encoder.encode(texts, kind="document", max_tokens=512).vectors)
     for vectors in found[1:]:
         assert np.abs(vectors - found[0]).max() < tolerance

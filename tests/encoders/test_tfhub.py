@@ -10,21 +10,26 @@ import numpy as np
 import pytest
 
 from gtr_beir import cli
-from gtr_beir.encoders.base import Settings
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.checkpoints.door import open_checkpoint
+from gtr_beir.encoders.base import encode
+from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.errors import CheckpointError, UsageError
-
-HUB = Settings(device="cpu", offline=True, protocol="hub")
+from gtr_beir.systems.base import load_system
 
 
 def test_what_a_saved_model_cannot_do(tmp_path: Path) -> None:
     name = f"tfhub:{tmp_path}"
     with pytest.raises(UsageError, match="give --protocol hub"):
-        open_encoder(name, Settings())
-    with pytest.raises(UsageError, match="--dtype bf16 cannot be had of a SavedModel"):
-        open_encoder(name, Settings(protocol="hub", dtype="bf16"))
+        load_system(name)
     with pytest.raises(UsageError, match="there is no SavedModel in"):
-        open_encoder(name, HUB)
+        open_checkpoint(name)
+    with pytest.raises(UsageError, match="has no revisions"):
+        open_checkpoint(name, revision="main")
+    with pytest.raises(UsageError, match="has a tokenizer of its own"):
+        open_checkpoint(name, tokenizer="x")
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(UsageError, match=r"a SavedModel \(tfhub:\) has no --dtype bf16"):
+        load_encoder(open_checkpoint(name), dtype="bf16")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +65,9 @@ def save(tensorflow: Any, path: Path, *, as_list: bool = True) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_a_saved_model_is_an_encoder(tensorflow: Any, tmp_path: Path) -> None:
     save(tensorflow, tmp_path / "toy")
-    opened = open_encoder(f"tfhub:{tmp_path / 'toy'}", HUB)
+    encoder = load_encoder(open_checkpoint(f"tfhub:{tmp_path / 'toy'}"))
     texts = [f"some words number {n} " + "more " * (n % 7) for n in range(70)]
-    encoded = opened.encoder.encode(texts, kind="document", max_tokens=512)
+    encoded = encode(encoder, texts, kind="document", max_tokens=512)
     assert encoded.vectors.shape == (70, 768)
     model = tensorflow.saved_model.load(str(tmp_path / "toy"))
     assert np.abs(encoded.vectors - model(tensorflow.constant(texts))[0].numpy()).max() < 1e-6
@@ -76,4 +81,4 @@ def test_a_saved_model_is_an_encoder(tensorflow: Any, tmp_path: Path) -> None:
 def test_another_signature_is_refused(tensorflow: Any, tmp_path: Path) -> None:
     save(tensorflow, tmp_path / "toy", as_list=False)
     with pytest.raises(CheckpointError, match="does not give a list with one tensor"):
-        open_encoder(f"tfhub:{tmp_path / 'toy'}", HUB)
+        load_encoder(open_checkpoint(f"tfhub:{tmp_path / 'toy'}"))

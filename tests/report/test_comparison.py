@@ -53,8 +53,8 @@ def test_compare_without_a_dataset_in_common(values: Callable[..., Path], refuse
 def test_compare_by_an_unknown_measure(values: Callable[..., Path], refused: Refused) -> None:
     a, b = values("a", "q1,0.5,1"), values("b", "q1,0.5,1")
     refused(
-        f"{a / 'mine' / PER_QUERY} has no measure 'bpref'; it has ndcg@10, recall@100",
-        *("compare", a, b, "--measure", "bpref"),
+        f"{a / 'mine' / PER_QUERY} has no measure 'ndcg@7'; it has ndcg@10, recall@100",
+        *("compare", a, b, "--measure", "nDCG@7"),
         code=2,
     )
 

@@ -18,9 +18,9 @@ from gtr_beir import load_system
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import StoreError, UsageError
-from gtr_beir.evaluation import Plan, benchmark
+from gtr_beir.evaluation import RunOptions, benchmark
 from gtr_beir.records import RUN
-from gtr_beir.systems import bm25
+from gtr_beir.systems import bm25_index as bm25
 from gtr_beir.systems.base import SearchOptions
 from gtr_beir.work.blocks import plan_blocks
 from gtr_beir.work.executors import in_processes
@@ -67,15 +67,15 @@ def test_equals_anserini_on_scifact(mode: str, scifact: Dataset, tmp_path: Path)
 @pytest.mark.parametrize("mode", ANSERINI)
 def test_same_for_any_blocks_and_processes(mode: str, units: Dataset, tmp_path: Path) -> None:
     runs = []
-    system = load_system(f"bm25-{mode}")
     for blocks, processes in ((65_536, 1), (1024, 1), (2048, 2)):
-        options = SearchOptions(work_dir=tmp_path, block_documents=blocks, processes=processes)
+        system = load_system(f"bm25-{mode}", processes=processes)
+        options = SearchOptions(work_dir=tmp_path, block_documents=blocks)
         runs.append(system.search(units, options).run)
     for run in runs[1:]:
         assert (run.doc_rows == runs[0].doc_rows).all()
         assert (run.scores == runs[0].scores).all()
     assert (runs[0].doc_rows[2] == -1).all(), "no term, no document"
-    own = units.own_rows[1]
+    own = units.self_rows[1]
     assert own >= 0
     assert own not in runs[0].doc_rows[1]
     kept = system.search(units, SearchOptions(work_dir=tmp_path, self_matches="keep", k=5000)).run
@@ -100,7 +100,7 @@ def test_k1_and_b_are_settings(units: Dataset, tmp_path: Path) -> None:
     options = SearchOptions(work_dir=tmp_path)
     default = load_system("bm25-flat")
     other = load_system("bm25-flat", k1=1.2, b=0.75)
-    assert other.name == "bm25-flat@k1=1.2@b=0.75"
+    assert other.identity.name == "bm25-flat@k1=1.2@b=0.75"
     assert other.fingerprint != default.fingerprint
     one, two = default.search(units, options).run, other.search(units, options).run
     assert not np.array_equal(one.scores, two.scores)
@@ -122,7 +122,7 @@ def test_field_weights(units: Dataset, tmp_path: Path) -> None:
         ({"b": 2.0}, "b in"),
         ({"field_weights": {"body": 1.0}}, "no field body"),
         ({"field_weights": {"contents": 0.0}}, "above 0"),
-        ({"dtype": "bf16"}, "dtype belong to encoders"),
+        ({"dtype": "bf16"}, "--dtype belongs to dense encoders"),
     ],
 )
 def test_wrong_settings(choices: dict, sentence: str) -> None:
@@ -132,7 +132,7 @@ def test_wrong_settings(choices: dict, sentence: str) -> None:
 
 def test_killed_and_resumed(units: Dataset, tmp_path: Path) -> None:
     """SIGKILL while the index is built; the run is the same bytes as an undisturbed one's."""
-    calm = benchmark(load_system("bm25-flat"), units, Plan(results_dir=tmp_path / "calm"))
+    calm = benchmark(load_system("bm25-flat"), units, RunOptions(results_dir=tmp_path / "calm"))
     command = [sys.executable, "-m", "gtr_beir", "run", "bm25-flat", "-d", "units", "-q"]
     command += ["--datasets-dir", str(units.path.parent), "--results-dir", str(tmp_path / "killed")]
     command += ["--block-documents", "1024", "--processes", "2"]

@@ -79,7 +79,7 @@ def test_scores_and_order_of_the_definition(demo: Dataset, tmp_path: Path) -> No
     run = search(load_system(TOY, device="cpu", offline=True), demo, tmp_path, k=50)
     expected = ranked(library(COLBERT_DIR), demo, demo.texts(0, demo.n_documents))
     for query, rows in enumerate(run.doc_rows):
-        own = demo.own_rows[query]
+        own = demo.self_rows[query]
         assert np.abs(run.scores[query] - expected[query, rows]).max() < 1e-5
         scores = expected[query].copy()
         if own >= 0:
@@ -292,7 +292,7 @@ def test_rerank_scores_the_candidates_alone(demo: Dataset, tmp_path: Path) -> No
     benchmark(load_system("bm25-flat"), demo, results_dir=results)
     full = benchmark(whole, demo, results_dir=results, label="whole")
     again = benchmark(whole, demo, results_dir=results, rerank=results / "bm25-flat", depth=10)
-    assert again.system == f"{whole.name}@rerank-10-bm25-flat"
+    assert again.system == f"{whole.identity.name}@rerank-10-bm25-flat"
     assert again.settings["rerank"]["run"] == "bm25-flat"
     assert again.settings["rerank"]["depth"] == 10
     assert again.key != full.key
@@ -348,7 +348,7 @@ def test_what_the_checkpoint_says_can_be_changed(tmp_path: Path) -> None:
     assert other.settings["skiplist"] == []
     assert other.settings["query_expansion"]["length"] == 12
     assert other.fingerprint != system.fingerprint
-    assert other.name == "colbert@q=12@d=50@skiplist=False@prefixes"
+    assert other.identity.name == "colbert@q=12@d=50@skiplist=False@prefixes"
     queries, _ = other.encoder.encode(["bread"], kind="query")
     documents, cut = other.encoder.encode(["bread, " * 200], kind="document")
     assert queries.lengths.tolist() == [12]
@@ -411,9 +411,9 @@ def test_what_else_is_refused(tmp_path: Path) -> None:
     for choices in ({"protocol": "hub"}, {"k1": 1.2}, {"batch_tokens": 5}, {"dtype": "fp16"}):
         with pytest.raises(UsageError):
             load_system(TOY, device="cpu", offline=True, **choices)
-    with pytest.raises(UsageError, match="query_length belong to colbert"):
+    with pytest.raises(UsageError, match="--query-length belongs to ColBERT"):
         load_system(str(CHECKPOINT_DIR), device="cpu", offline=True, query_length=5)
-    with pytest.raises(UsageError, match="belong to encoders"):
+    with pytest.raises(UsageError, match="--skiplist belongs to ColBERT"):
         load_system("bm25-flat", skiplist=True)
     with pytest.raises(UsageError, match="--offline"):
         load_system("colbert", offline=True, device="cpu")

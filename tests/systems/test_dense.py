@@ -91,14 +91,14 @@ def test_plugs_into_beir(demo: Dataset, tmp_path: Path) -> None:
 
 def test_same_run_for_any_block_size_and_threads(tmp_path: Path) -> None:
     dataset = many(tmp_path)
-    system = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
     runs = []
     threads = torch.get_num_threads()
     for number, (count, keep, block) in enumerate([(1, True, 1024), (2, False, 65_536)]):
         torch.set_num_threads(count)
-        options = SearchOptions(
-            work_dir=tmp_path / str(number), keep_embeddings=keep, block_documents=block
+        system = load_system(
+            str(CHECKPOINT_DIR), device="cpu", offline=True, discard_embeddings=not keep
         )
+        options = SearchOptions(work_dir=tmp_path / str(number), block_documents=block)
         runs.append(system.search(dataset, options).run)
     torch.set_num_threads(threads)
     assert (runs[0].doc_rows == runs[1].doc_rows).all()
@@ -108,7 +108,7 @@ def test_same_run_for_any_block_size_and_threads(tmp_path: Path) -> None:
 def test_bf16_is_another_system(demo: Dataset) -> None:
     fp32 = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
     bf16 = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True, dtype="bf16")
-    assert bf16.name.endswith("@bf16")
+    assert bf16.identity.name.endswith("@bf16")
     assert bf16.fingerprint != fp32.fingerprint
     texts = demo.texts(0, 20)
     one, two = (s.encoder.encode(texts, kind="document", max_tokens=512) for s in (fp32, bf16))

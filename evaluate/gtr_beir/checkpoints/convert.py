@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from gtr_beir.checkpoints.layout import DENSE, GtrArrays
+from gtr_beir.checkpoints.tokenizer import TransformersTokenizer
 from gtr_beir.errors import UsageError
 from gtr_beir.files import atomic_folder, sync_file
+from gtr_beir.lengths import Kind
 
 _SHARD_BYTES = 4 << 30
 _MODULES = (
@@ -24,11 +26,11 @@ _MODULES = (
 
 def write_folder(
     arrays: GtrArrays,
-    tokenizer: Any,
+    tokenizer: TransformersTokenizer,
     out: Path,
     *,
     own_length: int,
-    prompts: Mapping[str, str] | None = None,
+    prompts: Mapping[Kind, str] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Write encoder, pooling, Dense and L2 as float32 safetensors, with transformers' `tokenizer`;
@@ -111,7 +113,7 @@ def _write_encoder(arrays: GtrArrays, folder: Path, say: Callable[[str], None]) 
         )
 
 
-def _config(arrays: GtrArrays, tokenizer: Any) -> dict[str, Any]:
+def _config(arrays: GtrArrays, tokenizer: TransformersTokenizer) -> dict[str, Any]:
     shape = arrays.shape
     return {
         "architectures": ["T5EncoderModel"],

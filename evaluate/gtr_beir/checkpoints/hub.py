@@ -40,19 +40,20 @@ class CheckpointFolder:
 
     modules: the class names of its sentence-transformers modules in order, folders: where each
     lies; gtr: True if it has GTR's layout; fingerprint: SHA-256 over weights, configuration and
-    tokenizer files; revision: the hub's commit, None for a local folder.
+    tokenizer files; hub, revision: the hub's id and commit, None for a local folder.
     """
 
     path: Path
     modules: tuple[str, ...]
     folders: tuple[Path, ...]
     gtr: bool
+    hub: str | None
     revision: str | None
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Reads every byte that counts, once."""
-        return _fingerprint(self.path, self.folders)
+        return fingerprint_of_files(self.path, self.folders)
 
     @property
     def transformer(self) -> Path:
@@ -64,7 +65,7 @@ class CheckpointFolder:
         return FolderArrays(self.path, self.transformer, self.folders[2])
 
 
-def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> CheckpointFolder:
+def open_folder(name: str, *, revision: str | None, offline: bool) -> CheckpointFolder:
     """Find (and, for a hub id, fetch) the checkpoint, and look at its layout.
 
     A short name of a released checkpoint stands for one commit of the hub. Raises UsageError if
@@ -87,10 +88,10 @@ def open_checkpoint(name: str, *, revision: str | None, offline: bool) -> Checkp
         name, revision = released.hub, revision or released.revision
     if revision is not None and _COMMIT.fullmatch(revision) and not offline:
         # A commit that is in the cache, whole, needs no network.
-        whole = _whole_in_cache(name, revision)
+        whole = whole_in_cache(name, revision)
         if whole is not None:
             return whole
-    return inspect_folder(fetch_checkpoint(name, revision, offline), from_hub=True)
+    return inspect_folder(fetch_checkpoint(name, revision, offline), hub=name)
 
 
 def as_path(name: str) -> Path:
@@ -115,18 +116,19 @@ def _cached(name: str, revision: str | None) -> Path:
         return Path(known)
 
 
-def _whole_in_cache(name: str, revision: str) -> CheckpointFolder | None:
+def whole_in_cache(name: str, revision: str) -> CheckpointFolder | None:
+    """A commit of a hub checkpoint in the Hugging Face cache; None if it is not there whole."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return inspect_folder(_cached(name, revision), from_hub=True)
+        return inspect_folder(_cached(name, revision), hub=name)
     except (LocalEntryNotFoundError, HFValidationError, CheckpointError):
         return None
 
 
 def is_in_cache(name: str, revision: str) -> bool:
     """Whether a commit of a hub checkpoint lies whole in the Hugging Face cache."""
-    return _whole_in_cache(name, revision) is not None
+    return whole_in_cache(name, revision) is not None
 
 
 def wanted_files(files: Iterable[str]) -> list[str]:
@@ -198,7 +200,7 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
         raise FetchError(f"the Hugging Face hub did not give '{name}' ({error})") from error
 
 
-def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
+def inspect_folder(path: Path, *, hub: str | None = None) -> CheckpointFolder:
     """Look at a sentence-transformers folder without loading weights."""
     modules_file = path / "modules.json"
     if not modules_file.is_file():
@@ -234,8 +236,8 @@ def inspect_folder(path: Path, *, from_hub: bool = False) -> CheckpointFolder:
         if module in ("Transformer", "Dense"):
             weight_files(folder)
     require_tokenizer(folders[0])
-    commit = path.name if from_hub else None
-    return CheckpointFolder(path, names, tuple(folders), is_t5, commit)
+    commit = None if hub is None else path.name
+    return CheckpointFolder(path, names, tuple(folders), is_t5, hub, commit)
 
 
 def require_tokenizer(folder: Path) -> None:
@@ -277,9 +279,21 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         )
 
 
-def _fingerprint(folder: Path, modules: Iterable[Path]) -> str:
-    """Over what is read: configuration and tokenizer at the top, and each module's files; of
-    weights those alone that are chosen."""
+def hash_of(file: Path) -> str:
+    """SHA-256 of a file of a checkpoint, read once as long as it does not change."""
+    state = file.stat()
+    return _hash_of(file.resolve(), state.st_size, state.st_mtime_ns)
+
+
+@functools.cache
+def _hash_of(file: Path, size: int, changed: int) -> str:
+    del size, changed
+    return hash_file(file)
+
+
+def fingerprint_of_files(folder: Path, modules: Iterable[Path]) -> str:
+    """SHA-256 over what is read: configuration and tokenizer at the top, and each module's files;
+    of weights those alone that are chosen."""
     digest = Digest()
     for place in sorted({folder, *modules}):
         if not place.is_dir():
@@ -287,5 +301,5 @@ def _fingerprint(folder: Path, modules: Iterable[Path]) -> str:
         chosen = set(files_if_any(place))
         for file in sorted(place.iterdir()):
             if file in chosen or (file.suffix in _CONFIGURATION and file.is_file()):
-                digest.add(str(file.relative_to(folder))).add(hash_file(file))
+                digest.add(str(file.relative_to(folder))).add(hash_of(file))
     return digest.hex()

@@ -94,12 +94,16 @@ class GtrShape:
 @dataclass(frozen=True)
 class Released:
     """A checkpoint that GTR's authors released: where it is on the Hugging Face hub, and at which
-    commit; parameters: of encoder and Dense layer together."""
+    commit; parameters: of encoder and Dense layer together; encoder, dense: SHA-256 of the files
+    that hold their weights on the hub (safetensors and .bin), as its pages state them, as far as
+    they were seen (gtr-base's Dense was not)."""
 
     hub: str
     revision: str
     parameters: int
     shape: GtrShape
+    encoder: frozenset[str]
+    dense: frozenset[str] = frozenset()
 
 
 RELEASED: Mapping[str, Released] = {
@@ -108,24 +112,64 @@ RELEASED: Mapping[str, Released] = {
         "7027e9594267928589816394bdd295273ddc0739",
         110_218_368,
         GtrShape(layers=12, width=768, heads=12, head_width=64, hidden=3072),
+        encoder=frozenset(
+            {
+                "09fb3d444f67e758ee202396e36971d94d6da970f0283fd21b9c1348f361bcb4",
+                "fd78a39e92ec5e96213ad3284d95360ba13c020bbda0841479b369612b19964c",
+            }
+        ),
     ),
     "gtr-large": Released(
         "sentence-transformers/gtr-t5-large",
         "a2c8ac47f998531948d4cbe32a0b577a7037a5e3",
         335_726_080,
         GtrShape(layers=24, width=1024, heads=16, head_width=64, hidden=4096),
+        encoder=frozenset(
+            {
+                "343a4c00af04c29bbcbbb21bf504733e19dd9860d4b3d103ebf831ba224b6922",
+                "fc6840ebeca8b1e46d02e12514a20dfe090fffd13d9ad053f5ae4eeff777fdbc",
+            }
+        ),
+        dense=frozenset(
+            {
+                "a58f8e47f07464976d63390611aed4ae8dd285fea54f480bb9d14581cf73c709",
+            }
+        ),
     ),
     "gtr-xl": Released(
         "sentence-transformers/gtr-t5-xl",
         "23a8d667a1ad2578af181ce762867003c498d1bf",
         1_241_696_256,
         GtrShape(layers=24, width=1024, heads=32, head_width=128, hidden=16_384),
+        encoder=frozenset(
+            {
+                "c67c3981f6dc741ffa78260832c5c3c5d81810b35605289c9be5bc0ffd9ed952",
+                "e17ad93cdb1f5c57b3a0aa19715fd4860a84a99ebb0ded13c0df0ceebe4ec2fa",
+            }
+        ),
+        dense=frozenset(
+            {
+                "169cc142766c83b2f30e883775e20059fe6b9a75002676ecd60a26c1d4ecc5af",
+            }
+        ),
     ),
     "gtr-xxl": Released(
         "sentence-transformers/gtr-t5-xxl",
         "73f2a9156a3dcc2194dfdb2bf201cd7d17e17884",
         4_865_577_984,
         GtrShape(layers=24, width=1024, heads=128, head_width=128, hidden=65_536),
+        encoder=frozenset(
+            {
+                "d467391560f6bbca2353237e72b7dd9e5bac52426f4eb3f8e69221dd64576a15",
+                "d91e787d70c255d756e693fd208887203cdcd43a0775131b7c95c80501a91035",
+            }
+        ),
+        dense=frozenset(
+            {
+                "9c1092fe81d627f075f74a8e1e16b1e30e390dfd236c5d8d0ecb4907da6981cb",
+                "e5dbf3a9f8e11ab7d6d8007fcbb91fcefe5618c5358e3499bb66fb84fd0b29ba",
+            }
+        ),
     ),
 }
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gtr_beir.checkpoints.hub import as_path, fetch_checkpoint, require_tokenizer
-from gtr_beir.checkpoints.weights import configuration, files_if_any, module_entries, weight_files
+from gtr_beir.checkpoints.hub import (
+    as_path,
+    fetch_checkpoint,
+    fingerprint_of_files,
+    require_tokenizer,
+)
+from gtr_beir.checkpoints.weights import configuration, module_entries, weight_files
 from gtr_beir.errors import CheckpointError, UsageError
-from gtr_beir.files import Digest, hash_file
 
 COLBERT = "colbert-ir/colbertv2.0"
 REVISIONS = {COLBERT: "c1e84128e85ef755c096a95bdb06b47793b13acf"}
-_HASHED = (".json", ".txt", ".model", ".metadata")
 _OWN_CODE = ("sentence_transformers.", "pylate.")
 
 
@@ -29,6 +32,7 @@ class MultiVectorFolder:
     encoder: Path
     format: str
     fingerprint: str
+    hub: str | None
     revision: str | None
 
 
@@ -51,10 +55,10 @@ def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> Mult
     if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise UsageError(f"there is no checkpoint folder {name}")
     path = fetch_checkpoint(name, revision or REVISIONS.get(name), offline)
-    return inspect_multi_vector(path, from_hub=True)
+    return inspect_multi_vector(path, hub=name)
 
 
-def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFolder:
+def inspect_multi_vector(path: Path, *, hub: str | None = None) -> MultiVectorFolder:
     """Look at a folder without loading weights."""
     modules = module_entries(path) if (path / "modules.json").is_file() else []
     for module_type, place in modules:
@@ -92,18 +96,6 @@ def inspect_multi_vector(path: Path, *, from_hub: bool = False) -> MultiVectorFo
         )
     weight_files(encoder)
     require_tokenizer(encoder)
-    commit = path.name if from_hub else None
-    fingerprint = _fingerprint(path, [place for _, place in modules])
-    return MultiVectorFolder(path, encoder, found, fingerprint, commit)
-
-
-def _fingerprint(path: Path, modules: list[Path]) -> str:
-    digest = Digest()
-    for place in sorted({path, *modules}):
-        if not place.is_dir():
-            continue
-        chosen = set(files_if_any(place))
-        for file in sorted(place.iterdir()):
-            if file in chosen or (file.suffix in _HASHED and file.is_file()):
-                digest.add(str(file.relative_to(path))).add(hash_file(file))
-    return digest.hex()
+    commit = None if hub is None else path.name
+    fingerprint = fingerprint_of_files(path, [place for _, place in modules])
+    return MultiVectorFolder(path, encoder, found, fingerprint, hub, commit)

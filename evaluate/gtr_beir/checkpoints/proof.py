@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gtr_beir.checkpoints.door import Checkpoint, FolderCheckpoint, T5xCheckpoint
 from gtr_beir.checkpoints.hub import CheckpointFolder
 from gtr_beir.checkpoints.layout import RELEASED, GtrArrays
 from gtr_beir.checkpoints.tokenizer import open_tokenizer
-from gtr_beir.errors import GtrBeirError
+from gtr_beir.errors import CheckpointError, GtrBeirError
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,20 @@ class Finding:
     part: str
     good: bool
     seen: str
+
+
+def prove(checkpoint: Checkpoint) -> list[Finding]:
+    """Findings on a checkpoint whose layout has been accepted; CheckpointError for a form of which
+    nothing can be proved."""
+    if isinstance(checkpoint, FolderCheckpoint):
+        return prove_folder(checkpoint.folder)
+    if isinstance(checkpoint, T5xCheckpoint):
+        arrays = checkpoint.arrays()
+        return [
+            Finding("layout", True, "a T5X dual encoder, every array placed"),
+            *prove_arrays(arrays),
+        ]
+    raise CheckpointError(f"{checkpoint.asked} has a form of which nothing can be proved")
 
 
 def prove_folder(folder: CheckpointFolder) -> list[Finding]:

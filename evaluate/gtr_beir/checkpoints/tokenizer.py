@@ -6,19 +6,36 @@ transformers builds T5's tokenizer anew and keeps of the normalizer in `tokenize
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gtr_beir.checkpoints.weights import configuration
 from gtr_beir.errors import CheckpointError, UsageError
 from gtr_beir.files import Digest
+from gtr_beir.lengths import Kind
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from tokenizers.normalizers import Normalizer
 
 GTR_LENGTH = 512
+
+
+class TransformersTokenizer(Protocol):
+    """What is used of transformers' fast tokenizers."""
+
+    backend_tokenizer: Tokenizer
+    model_max_length: int
+    pad_token_id: int | None
+    eos_token_id: int | None
+
+    def __call__(self, text: str) -> Mapping[str, list[int]]: ...
+
+    def __len__(self) -> int: ...
+
+    def save_pretrained(self, folder: Path) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +48,7 @@ class TextFace:
 
     tokenizer: Tokenizer
     own_length: int
-    prompts: dict[str, str]
+    prompts: Mapping[Kind, str]
 
     def fingerprint(self) -> str:
         """SHA-256 over the tokenizer's rules and vocabulary."""
@@ -87,7 +104,7 @@ def t5x_tokenizer(path: Path, given: str | None) -> str:
     )
 
 
-def open_tokenizer(source: Path | str, *, fetch: bool = False) -> Any:
+def open_tokenizer(source: Path | str, *, fetch: bool = False) -> TransformersTokenizer:
     """transformers' tokenizer, a fast one, with the normalizer of its `tokenizer.json`.
 
     Raises UsageError for a name that is none, CheckpointError for a tokenizer that is damaged, is
@@ -116,7 +133,7 @@ def open_tokenizer(source: Path | str, *, fetch: bool = False) -> Any:
         raise CheckpointError(f"{source} has no fast tokenizer (tokenizer.json)")
     if rules is not None:
         _require_normalizer(tokenizer, wanted, rules)
-    return tokenizer
+    return cast(TransformersTokenizer, tokenizer)
 
 
 def _tokenizer_file(source: Path | str) -> Path | None:
@@ -164,7 +181,7 @@ def _as_text(normalizer: Normalizer | None) -> str:
     return carrier.to_str()
 
 
-def _prompts(folder: Path) -> dict[str, str]:
+def _prompts(folder: Path) -> dict[Kind, str]:
     """The texts that the checkpoint wants before queries and documents."""
     file = folder / "config_sentence_transformers.json"
     prompts = (configuration(file) if file.is_file() else {}).get("prompts") or {}

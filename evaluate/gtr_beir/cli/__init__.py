@@ -1,4 +1,4 @@
-"""The command line: one thin function a subcommand; errors become one sentence here.
+"""The command line: a module a group of commands; errors become one sentence here.
 
 Exit codes: 0 done, 1 the work failed, 2 wrong use, 130 interrupted.
 """
@@ -8,26 +8,29 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gtr_beir
 from gtr_beir.cli.data import add_datasets
 from gtr_beir.cli.models import add_models
+from gtr_beir.cli.options import Commands
 from gtr_beir.cli.plan import add_plan
 from gtr_beir.cli.reports import add_compare, add_leaderboard, add_score
 from gtr_beir.cli.run import add_run
 from gtr_beir.errors import GtrBeirError
 
+AddCommand = Callable[["Commands[argparse.ArgumentParser]"], None]
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    parser = _parser()
+
+def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand] = ()) -> int:
+    """Run one command; returns the exit code. further: commands of those who use this module."""
+    parser = _parser(further)
     options = parser.parse_args(arguments)
     if "act" not in options:
         parser.print_help()
         return 2
     try:
-        options.act(options)
+        code = options.act(options)
         sys.stdout.flush()
     except GtrBeirError as error:
         print(f"gtr-beir: {' '.join(str(error).split())}", file=sys.stderr)
@@ -42,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = error.filename or "a file"
         print(f"gtr-beir: {where}: {error.strerror or error}", file=sys.stderr)
         return 1
-    return 0
+    return code or 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gtr-beir",
         description="How well does a GTR checkpoint retrieve on all of BEIR, against BM25, ColBERT "
@@ -61,4 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     add_leaderboard(commands)
     add_score(commands)
     add_compare(commands)
+    for add in further:
+        add(commands)
     return parser

@@ -227,7 +227,7 @@ def _datasets_check(options: argparse.Namespace) -> None:
 def _print_index_terms(dataset: Dataset | DatasetGroup) -> None:
     """Total terms of a BM25 index that is there, beside Anserini's: a proof of the corpus."""
     from gtr_beir.data.store import Dataset
-    from gtr_beir.systems.bm25 import FIELDS, index_terms
+    from gtr_beir.systems.bm25_index import FIELDS, index_terms
 
     if not isinstance(dataset, Dataset):
         return

@@ -54,7 +54,7 @@ def _list(options: argparse.Namespace) -> None:
     del options
     from tabulate import tabulate
 
-    from gtr_beir.checkpoints.hub import is_in_cache
+    from gtr_beir.checkpoints.hub import whole_in_cache
     from gtr_beir.checkpoints.layout import RELEASED
 
     rows = [
@@ -63,7 +63,7 @@ def _list(options: argparse.Namespace) -> None:
             entry.hub,
             entry.revision[:12],
             f"{entry.parameters:,}",
-            "yes" if is_in_cache(entry.hub, entry.revision) else "no",
+            "yes" if whole_in_cache(entry.hub, entry.revision) else "no",
         )
         for name, entry in RELEASED.items()
     ]
@@ -78,25 +78,24 @@ _ALIGN = ("left", "left", "left", "right", "left")
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from gtr_beir.checkpoints.hub import open_checkpoint
+    from gtr_beir.checkpoints.door import open_checkpoint
 
     for name in options.models:
         if Path(name).expanduser().is_dir():
             raise UsageError(f"{name} is a folder, which needs no fetching")
-        folder = open_checkpoint(name, revision=options.revision, offline=False)
+        checkpoint = open_checkpoint(name, revision=options.revision)
         if not options.quiet:
-            what = "GTR" if folder.gtr else " > ".join(folder.modules)
-            print(f"{name}: {what}, commit {folder.revision}")
-        print(folder.path)
+            what = "GTR" if checkpoint.gtr else " > ".join(checkpoint.modules) or "ColBERT"
+            print(f"{name}: {what}, commit {checkpoint.commit}")
+        print(checkpoint.path)
 
 
 def _check(options: argparse.Namespace) -> None:
-    from gtr_beir.checkpoints.hub import as_path, open_checkpoint
-    from gtr_beir.checkpoints.proof import Finding, prove_arrays, prove_folder
-    from gtr_beir.checkpoints.t5x import PREFIX, T5xArrays
+    from gtr_beir.checkpoints.door import TFHUB, is_multi_vector, open_checkpoint
+    from gtr_beir.checkpoints.proof import Finding, prove
 
     for name in options.models:
-        if name.startswith(("tfhub:", "colbert")):
+        if name.startswith(TFHUB) or is_multi_vector(name):
             raise UsageError(
                 f"models check proves GTR in T5X or sentence-transformers form, not {name}; "
                 "`gtr-beir run` refuses what it cannot use"
@@ -104,21 +103,14 @@ def _check(options: argparse.Namespace) -> None:
     failed = []
     for name in options.models:
         try:
-            if name.startswith(PREFIX):
-                if options.revision is not None:
-                    raise UsageError(f"{name} has no revisions; leave --revision out")
-                path = as_path(name.removeprefix(PREFIX))
-                arrays = T5xArrays(path, heads=options.heads)
-                findings = [
-                    Finding("layout", True, "a T5X dual encoder, every array placed"),
-                    *prove_arrays(arrays),
-                ]
-            else:
-                if options.heads is not None:
-                    raise UsageError(f"--heads is for t5x: checkpoints, not for {name}")
-                findings = prove_folder(
-                    open_checkpoint(name, revision=options.revision, offline=options.offline)
+            findings = prove(
+                open_checkpoint(
+                    name,
+                    revision=options.revision,
+                    heads=options.heads,
+                    offline=options.offline,
                 )
+            )
         except CheckpointError as error:
             findings = [Finding("layout", False, str(error))]
         good = all(finding.good for finding in findings)
@@ -134,37 +126,22 @@ def _check(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     from gtr_beir.checkpoints.convert import write_folder
-    from gtr_beir.checkpoints.hub import as_path, open_checkpoint
-    from gtr_beir.checkpoints.layout import GtrArrays
-    from gtr_beir.checkpoints.t5x import PREFIX, T5xArrays
-    from gtr_beir.checkpoints.tokenizer import (
-        GTR_LENGTH,
-        open_tokenizer,
-        require_fitting,
-        t5x_tokenizer,
-        text_face,
-    )
+    from gtr_beir.checkpoints.door import open_checkpoint
 
-    arrays: GtrArrays
-    prompts: dict[str, str] | None
-    if options.model.startswith(PREFIX):
-        path = as_path(options.model.removeprefix(PREFIX))
-        arrays, prompts = T5xArrays(path, heads=options.heads), None
-        tokenizer = open_tokenizer(
-            t5x_tokenizer(path, options.tokenizer), fetch=not options.offline
-        )
-        length = GTR_LENGTH
-    else:
-        if options.tokenizer is not None or options.heads is not None:
-            raise UsageError("--tokenizer and --heads are for t5x: checkpoints; leave them out")
-        folder = open_checkpoint(options.model, revision=None, offline=options.offline)
-        if not folder.gtr:
-            raise CheckpointError(f"{options.model} is no GTR checkpoint, so it is not converted")
-        arrays = folder.arrays()
-        tokenizer = open_tokenizer(folder.transformer)
-        face = text_face(folder.path, folder.transformer)
-        length, prompts = face.own_length, face.prompts
-    require_fitting(tokenizer.backend_tokenizer, arrays.shape.vocabulary, arrays.source)
+    checkpoint = open_checkpoint(
+        options.model,
+        tokenizer=options.tokenizer,
+        heads=options.heads,
+        offline=options.offline,
+    )
+    arrays, face = checkpoint.arrays(), checkpoint.face()
     say = (lambda _: None) if options.quiet else (lambda line: print(line, file=sys.stderr))
-    write_folder(arrays, tokenizer, options.out, own_length=length, prompts=prompts, say=say)
+    write_folder(
+        arrays,
+        checkpoint.tokenizer(),
+        options.out,
+        own_length=face.own_length,
+        prompts=face.prompts,
+        say=say,
+    )
     print(options.out)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+from gtr_beir.errors import UsageError
+from gtr_beir.systems.base import make_options, system_class, system_classes
+from gtr_beir.systems.options import Options, add_flags, choices, flag
 
 Commands = argparse._SubParsersAction
 """What `add_subparsers` gives."""
@@ -29,3 +34,64 @@ def results_folder(parser: argparse.ArgumentParser) -> None:
 
 def quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only results")
+
+
+def system_and_datasets(parser: argparse.ArgumentParser) -> None:
+    """What `run` and `plan` are about."""
+    parser.add_argument(
+        "system",
+        help="bm25-flat, bm25-multifield, colbert, gtr-base|large|xl|xxl, a Hugging Face id, a "
+        "sentence-transformers folder, t5x:PATH, tfhub:PATH, or colbert:FOLDER|ID",
+    )
+    parser.add_argument(
+        "-d",
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a dataset; may be given as often as you like",
+    )
+    parser.add_argument(
+        "--suite", metavar="NAME", help="a set of datasets: all, zero-shot, public, unseen or demo"
+    )
+
+
+def dataset_names(options: argparse.Namespace) -> list[str]:
+    """The datasets that were named, each once; UsageError if none was."""
+    from gtr_beir.data.registry import suite
+
+    names = [*options.dataset, *(suite(options.suite) if options.suite else ())]
+    if not names:
+        raise UsageError(
+            "no dataset was named; give -d NAME (as often as you like) or --suite NAME"
+        )
+    return list(dict.fromkeys(names))
+
+
+def system_flags(parser: argparse.ArgumentParser, known: set[str]) -> None:
+    """The flags of every system, in a group for each; `known` are there already."""
+    said = set(known)
+    for home in system_classes():
+        also = [flag(name) for name in choices(home.options_type) if name in known - said]
+        beside = f", beside {', '.join(also)}" if also else ""
+        group = parser.add_argument_group(f"options of {home.title}{beside}")
+        add_flags(group, home.options_type, known)
+
+
+def system_options(options: argparse.Namespace) -> Options:
+    """The options of the system that was named, from the flags that were given; UsageError for a
+    flag of another system."""
+    named = {name for home in system_classes() for name in choices(home.options_type)}
+    # --offline holds for datasets too, so that it is never another system's.
+    given = {name: value for name, value in vars(options).items() if name in named - {"offline"}}
+    if "offline" in choices(system_class(options.system).options_type):
+        given["offline"] = options.offline
+    return make_options(options.system, given)
+
+
+def at_least_one(options: argparse.Namespace, names: Iterable[str]) -> None:
+    """UsageError for a number below 1."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} {value} is not possible; give 1 or more")

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from gtr_beir.cli.options import Commands, folders
-from gtr_beir.errors import UsageError
+from gtr_beir.cli.options import (
+    Commands,
+    at_least_one,
+    dataset_names,
+    folders,
+    system_and_datasets,
+    system_flags,
+    system_options,
+)
+from gtr_beir.identity import USUAL_DEPTH
 
 
 def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -16,51 +24,28 @@ def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
         "memory and disk of a run. Nothing is fetched or written; datasets that are not here are "
         "estimated from what the registry knows.",
     )
+    system_and_datasets(parser)
     parser.add_argument(
-        "system", help="as of `gtr-beir run`: gtr-xxl, a folder, a hub id, t5x:PATH"
+        "--depth", type=int, default=USUAL_DEPTH, help="documents kept of a query (default: 1000)"
     )
-    parser.add_argument("-d", "--dataset", action="append", default=[], metavar="NAME")
-    parser.add_argument("--suite", help="all, zero-shot, public or demo")
-    parser.add_argument("--protocol", choices=["paper", "hub"], default="paper")
-    parser.add_argument("--dtype", metavar="fp32|bf16")
-    parser.add_argument("--device", help="cpu, cuda, or several: cuda:0,cuda:1")
-    parser.add_argument("--tokenizer", metavar="FOLDER|ID", help="for a T5X checkpoint")
-    parser.add_argument("--depth", type=int, default=1000)
-    parser.add_argument("--discard-embeddings", action="store_true", help="keep no vectors")
     folders(parser)
-    parser.set_defaults(act=_plan)
+    system_flags(parser, known={"offline"})
+    parser.set_defaults(act=_plan, offline=True)
 
 
 def _plan(options: argparse.Namespace) -> None:
     from tabulate import tabulate
 
-    from gtr_beir.data.registry import suite
-    from gtr_beir.encoders.base import Settings
     from gtr_beir.planning import plan_run
-    from gtr_beir.systems.base import require_settings
 
-    names = [*options.dataset, *(suite(options.suite) if options.suite else ())]
-    if not names:
-        raise UsageError(
-            "no dataset was named; give -d NAME (as often as you like) or --suite NAME"
-        )
-    if options.depth < 1:
-        raise UsageError(f"--depth {options.depth} is not possible; give 1 or more")
-    settings = Settings(
-        protocol=options.protocol,
-        dtype=options.dtype,
-        device=options.device,
-        tokenizer=options.tokenizer,
-        offline=True,
-    )
-    require_settings(settings)
+    names = dataset_names(options)
+    at_least_one(options, ("depth",))
     plan = plan_run(
         options.system,
-        list(dict.fromkeys(names)),
-        settings,
+        names,
+        system_options(options),
         datasets_dir=options.datasets_dir,
         depth=options.depth,
-        keep_embeddings=not options.discard_embeddings,
     )
     rows = [
         (

@@ -90,6 +90,8 @@ def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    from gtr_beir.ranking.measures import Measure
     from gtr_beir.report.comparison import compare_results, comparison_table
 
-    print(comparison_table(compare_results(options.a, options.b, options.measure)))
+    measure = str(Measure.parse(options.measure))
+    print(comparison_table(compare_results(options.a, options.b, measure)))

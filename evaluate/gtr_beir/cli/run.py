@@ -10,11 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtr_beir.cli.options import Commands, folders, quiet
+from gtr_beir.cli.options import (
+    Commands,
+    at_least_one,
+    dataset_names,
+    folders,
+    quiet,
+    system_and_datasets,
+    system_flags,
+    system_options,
+)
 from gtr_beir.errors import UsageError
+from gtr_beir.identity import USUAL_DEPTH
 
 if TYPE_CHECKING:
     from gtr_beir.records import Record
+    from gtr_beir.systems.base import System
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
@@ -26,105 +37,45 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         description="Rank, score and record datasets with one system. What is done already is not "
         "done again; an interrupted run goes on where it was.",
     )
+    system_and_datasets(parser)
+    parser.add_argument("--label", help="name in folders and tables (default: the system's own)")
     parser.add_argument(
-        "system",
-        help="bm25-flat, bm25-multifield, colbert, gtr-base|large|xl|xxl, a Hugging Face id, a "
-        "sentence-transformers folder, t5x:PATH, tfhub:PATH, or colbert:FOLDER|ID",
+        "--depth", type=int, default=USUAL_DEPTH, help="documents kept of a query (default: 1000)"
     )
-    parser.add_argument("-d", "--dataset", action="append", default=[], metavar="NAME")
-    parser.add_argument("--suite", help="all, zero-shot, public or demo")
-    parser.add_argument("--label", help="name in folders and tables (default: the system's)")
-    parser.add_argument(
-        "--protocol",
-        choices=["paper", "hub"],
-        default="paper",
-        help="lengths: of the GTR paper by dataset (default), or the checkpoint's own",
-    )
-    parser.add_argument("--dtype", metavar="fp32|bf16", help="precision of the encoder")
-    parser.add_argument(
-        "--device",
-        help="cpu, cuda, cuda:1, or several that share the work, cuda:0,cuda:1 (default: a GPU if "
-        "there is one)",
-    )
-    parser.add_argument("--revision", help="commit, tag or branch of a Hugging Face id")
-    parser.add_argument(
-        "--tokenizer", metavar="FOLDER|ID", help="for a T5X checkpoint, which carries none"
-    )
-    parser.add_argument("--depth", type=int, default=1000, help="documents kept a query (1000)")
     parser.add_argument(
         "--self-matches",
         choices=["drop", "keep"],
         default="drop",
-        help="documents that have the query's own id: dropped before the cut (default), or kept",
-    )
-    parser.add_argument("--block-documents", type=int, metavar="N", help="documents in a block")
-    parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens in a batch")
-    parser.add_argument("--k1", type=float, help="BM25's k1 (0.9)")
-    parser.add_argument("--b", type=float, help="BM25's b (0.4)")
-    parser.add_argument(
-        "--field-weights", metavar="contents=1,title=1", help="of bm25-multifield (1 each)"
+        help="what becomes of documents that have the query's own id: they are dropped before the "
+        "cut (default), or kept",
     )
     parser.add_argument(
         "--rerank",
         type=Path,
         metavar="RUN",
-        help="colbert: rank only the first --depth documents of this run file, or of the runs in "
-        "this folder (results/bm25-flat)",
-    )
-    parser.add_argument("--query-length", type=int, metavar="N", help="colbert's, in tokens")
-    parser.add_argument("--document-length", type=int, metavar="N", help="colbert's, in tokens")
-    parser.add_argument(
-        "--query-expansion",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="colbert: fill queries up with [MASK] (default: as the checkpoint has it)",
+        help="rank only the first --depth documents of this run file, or of the runs in this "
+        "folder (results/bm25-flat); colbert can",
     )
     parser.add_argument(
-        "--skiplist",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="colbert: leave punctuation out of documents (default: as the checkpoint has it)",
-    )
-    parser.add_argument("--query-prefix", metavar="TEXT", help="colbert's, before every query")
-    parser.add_argument("--document-prefix", metavar="TEXT", help="colbert's, before documents")
-    parser.add_argument(
-        "--processes", type=int, metavar="N", help="that build an index (all cores)"
+        "--block-documents", type=int, metavar="N", help="documents in a block (default: 65,536)"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the arithmetic")
-    parser.add_argument(
-        "--discard-embeddings", action="store_true", help="keep no vectors, only rankings"
-    )
     parser.add_argument("--again", action="store_true", help="replace a record that is there")
     parser.add_argument("--offline", action="store_true", help="fetch nothing")
     folders(parser, results=True)
     quiet(parser)
+    system_flags(parser, known={"offline"})
     parser.set_defaults(act=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from gtr_beir.data.catalogue import load_dataset
-    from gtr_beir.data.registry import suite
-
-    names = [*options.dataset, *(suite(options.suite) if options.suite else ())]
-    if not names:
-        raise UsageError(
-            "no dataset was named; give -d NAME (as often as you like) or --suite NAME"
-        )
-    for value, flag in (
-        (options.depth, "--depth"),
-        (options.block_documents, "--block-documents"),
-        (options.batch_tokens, "--batch-tokens"),
-        (options.threads, "--threads"),
-        (options.processes, "--processes"),
-        (options.query_length, "--query-length"),
-        (options.document_length, "--document-length"),
-    ):
-        if value is not None and value < 1:
-            raise UsageError(f"{flag} {value} is not possible; give 1 or more")
+    names = dataset_names(options)
+    at_least_one(options, ("depth", "block_documents", "threads"))
     if options.label is not None and not _LABEL.fullmatch(options.label):
         raise UsageError(
             f"'{options.label}' cannot be a label; use letters, digits, '.', '_', '@' and '-'"
         )
+    chosen = system_options(options)
     names = _obtainable(names, options)
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -133,44 +84,27 @@ def _run(options: argparse.Namespace) -> None:
 
         torch.set_num_threads(options.threads)
 
-    from gtr_beir.encoders.base import Settings
-    from gtr_beir.evaluation import Plan, benchmark, name_of
     from gtr_beir.systems.base import load_system
-    from gtr_beir.work.blocks import DEFAULT_BLOCK
 
-    system = load_system(
-        options.system,
-        Settings(
-            protocol=options.protocol,
-            dtype=options.dtype,
-            device=options.device,
-            batch_tokens=options.batch_tokens,
-            revision=options.revision,
-            tokenizer=options.tokenizer,
-            query_length=options.query_length,
-            document_length=options.document_length,
-            query_expansion=options.query_expansion,
-            skiplist=options.skiplist,
-            query_prefix=options.query_prefix,
-            document_prefix=options.document_prefix,
-            offline=options.offline,
-            k1=options.k1,
-            b=options.b,
-            field_weights=_field_weights(options.field_weights),
-        ),
-    )
-    plan = Plan(
+    _run_datasets(load_system(options.system, chosen), names, options)
+
+
+def _run_datasets(system: System, names: Sequence[str], options: argparse.Namespace) -> None:
+    """Benchmark the datasets one after the other, a line for each."""
+    from gtr_beir.data.catalogue import load_dataset
+    from gtr_beir.evaluation import RunOptions, benchmark
+
+    how = RunOptions(
         results_dir=options.results_dir,
         label=options.label,
         depth=options.depth,
         self_matches=options.self_matches,
-        block_documents=options.block_documents or DEFAULT_BLOCK,
-        keep_embeddings=not options.discard_embeddings,
-        processes=options.processes,
+        block_documents=options.block_documents,
         rerank=options.rerank,
         again=options.again,
         quiet=options.quiet,
     )
+    done = None
     for name in names:
         dataset = load_dataset(
             name,
@@ -178,11 +112,11 @@ def _run(options: argparse.Namespace) -> None:
             fetch=not options.offline,
             quiet=options.quiet,
         )
-        record = benchmark(system, dataset, plan)
-        print(_record_line(record), flush=True)
-    if not options.quiet:
+        done = benchmark(system, dataset, how)
+        print(_record_line(done), flush=True)
+    if done is not None and not options.quiet:
         print(
-            f"records and runs: {options.results_dir / (options.label or name_of(system, plan))}\n"
+            f"records and runs: {options.results_dir / done.system}\n"
             "leaderboard:      gtr-beir leaderboard",
             file=sys.stderr,
         )
@@ -211,18 +145,6 @@ def _obtainable(names: Sequence[str], options: argparse.Namespace) -> list[str]:
     if not kept:
         raise UsageError("none of the datasets is here, and all of them are gated")
     return kept
-
-
-def _field_weights(text: str | None) -> dict[str, float] | None:
-    if text is None:
-        return None
-    try:
-        pairs = [part.split("=") for part in text.split(",")]
-        return {name.strip(): float(weight) for name, weight in pairs}
-    except ValueError:
-        raise UsageError(
-            f"--field-weights '{text}' is not of the form contents=1.0,title=0.5"
-        ) from None
 
 
 def _record_line(record: Record) -> str:

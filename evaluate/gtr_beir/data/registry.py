@@ -13,7 +13,6 @@ from typing import Any
 from gtr_beir.errors import UsageError
 
 DEMO = "demo"
-DEFAULT_LENGTHS = {"query": 64, "document": 512}
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,10 @@ class DatasetSpec:
 
     `documents`, `queries` and `judgements` are None or empty for a user's own dataset, whose counts
     nobody knows beforehand; `other_documents` are further counts that are accepted, each with why.
-    `paper_lengths` are the token limits of the GTR paper (section 4.2).
+    `short`: a name for a narrow column; `suites`: the sets of datasets that it belongs to;
+    `version`: which of several released states this is, "" where there is one; `trained_on`:
+    whether GTR was fine-tuned on it: "yes", "perhaps" (its pre-training data holds the same sites),
+    or "".
     `parts` names the datasets that this one is the unweighted mean of (CQADupStack's forums);
     `public_parts` says where a gated dataset's topics and qrels lie (url and md5 of each).
     """
@@ -53,14 +55,13 @@ class DatasetSpec:
     hub: Mapping[str, str | None] | None = None
     licence: str | None = None
     homepage: str | None = None
-    paper_lengths: Mapping[str, int] | None = None
     bm25_terms: Mapping[str, int] | None = None
     parts: tuple[str, ...] = ()
     public_parts: Mapping[str, Mapping[str, str]] | None = None
-
-    def length(self, kind: str) -> int:
-        """Tokens that the GTR paper allows a "query" or a "document" of this dataset."""
-        return (self.paper_lengths or DEFAULT_LENGTHS)[kind]
+    short: str = ""
+    suites: tuple[str, ...] = ()
+    version: str = ""
+    trained_on: str = ""
 
 
 def _spec(row: Mapping[str, Any]) -> DatasetSpec:
@@ -68,7 +69,8 @@ def _spec(row: Mapping[str, Any]) -> DatasetSpec:
         Judgements(entry["source"], entry["lines"], {int(g): n for g, n in entry["grades"].items()})
         for entry in row["judgements"]
     )
-    return DatasetSpec(**{**row, "judgements": judgements, "parts": tuple(row["parts"])})
+    tuples = {name: tuple(row.get(name, ())) for name in ("parts", "suites")}
+    return DatasetSpec(**{**row, **tuples, "judgements": judgements})
 
 
 @functools.cache
@@ -88,21 +90,26 @@ def benchmark_names() -> tuple[str, ...]:
     return tuple(name for name in _rows() if "/" not in name)
 
 
-def zero_shot_names() -> tuple[str, ...]:
-    return tuple(name for name in benchmark_names() if name != "msmarco")
+def suites() -> dict[str, tuple[str, ...]]:
+    """Suite -> its datasets, as the registry's rows say: a dataset joins no suite by being there.
+
+    all: the 19; zero-shot: the 18 without MS MARCO; public: those of them that can be downloaded;
+    unseen: the zero-shot ones without those that GTR was, or may have been, trained on and that the
+    average is moved by (NQ and CQADupStack); demo: the embedded dataset.
+    """
+    found: dict[str, list[str]] = {}
+    for name in benchmark_names():
+        for suite_name in _rows()[name].suites:
+            found.setdefault(suite_name, []).append(name)
+    return {name: tuple(names) for name, names in found.items()} | {"demo": (DEMO,)}
 
 
 def suite(name: str) -> tuple[str, ...]:
-    """The dataset names of a suite: `all`, `zero-shot`, `public` or `demo`."""
-    suites = {
-        "all": benchmark_names(),
-        "zero-shot": zero_shot_names(),
-        "public": tuple(n for n in zero_shot_names() if not _rows()[n].gated),
-        "demo": (DEMO,),
-    }
-    if name not in suites:
-        raise UsageError(f"there is no suite '{name}'; the suites are {', '.join(suites)}")
-    return suites[name]
+    """The dataset names of a suite; UsageError if there is no such suite."""
+    known = suites()
+    if name not in known:
+        raise UsageError(f"there is no suite '{name}'; the suites are {', '.join(known)}")
+    return known[name]
 
 
 def closest(name: str, names: tuple[str, ...]) -> str:

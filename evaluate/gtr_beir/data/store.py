@@ -84,6 +84,19 @@ class Dataset:
         """SHA-256 over corpus, queries and judgements."""
         return str(self.manifest["fingerprint"])
 
+    @property
+    def version(self) -> str:
+        """Which state of a BEIR dataset this is: "" where there is one, or as the registry calls it
+        ("v2"); in words, if it has another count or another split than the registry's."""
+        if registered(self.name) is None:
+            return ""
+        parts = [self.spec.version] if self.spec.version else []
+        if self.manifest["split"] != self.spec.split:
+            parts.append(f"split {self.manifest['split']}")
+        if self.manifest.get("other_count"):
+            parts.append(f"with {self.n_documents:,} documents")
+        return ", ".join(parts)
+
     @functools.cached_property
     def _ids(self) -> ColumnFile:
         return ColumnFile(self.path / "ids.arrow")
@@ -131,7 +144,7 @@ class Dataset:
         return self._queries.rows("text", 0, int(self.manifest["queries"]))
 
     @functools.cached_property
-    def own_rows(self) -> npt.NDArray[np.int32]:
+    def self_rows(self) -> npt.NDArray[np.int32]:
         """int32[queries]: the document that has the query's own id, -1 where there is none."""
         return self.rows_of(self.query_ids)
 
@@ -181,6 +194,12 @@ class DatasetGroup:
     @property
     def n_documents(self) -> int:
         return sum(part.n_documents for part in self.parts)
+
+    @property
+    def version(self) -> str:
+        """What is said of any part's version, as `Dataset.version`."""
+        said = dict.fromkeys(part.version for part in self.parts if part.version)
+        return ", ".join([*([self.spec.version] if self.spec.version else []), *said])
 
     @property
     def fingerprint(self) -> str:

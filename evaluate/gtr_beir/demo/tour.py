@@ -1,16 +1,34 @@
-"""`make demo`: the whole way on the embedded dataset and checkpoint, as a user would type it."""
+"""`gtr-beir demo`: the whole way on the embedded dataset and checkpoints, as users type it."""
 
 from __future__ import annotations
 
+import argparse
 import shlex
-import sys
 import time
 from pathlib import Path
 
 from gtr_beir.cli import main
+from gtr_beir.cli.options import Commands
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 
 RESULTS = Path("results/demo")
+
+
+def add_demo(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="the whole way on an embedded dataset and toy checkpoints, about a minute",
+        description="Run the commands that a user would type, from a plan to a leaderboard, on an "
+        "embedded dataset and toy checkpoints. Needs no network and no GPU.",
+    )
+    parser.add_argument(
+        "--results-dir", type=Path, default=RESULTS, help=f"where results go (default: {RESULTS})"
+    )
+    parser.set_defaults(act=_demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return tour(options.results_dir)
 
 
 def tour(results: Path = RESULTS) -> int:
@@ -48,7 +66,3 @@ def tour(results: Path = RESULTS) -> int:
     print(f"  {results / 'leaderboard.md'}")
     print(f"\nTook {time.perf_counter() - start:.0f} s.")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(tour())

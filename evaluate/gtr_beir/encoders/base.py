@@ -4,50 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["query", "document"]
+from gtr_beir.lengths import Kind as Kind
 
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything a user can choose about a system; a system refuses what it has no use for.
-
-    protocol: "paper" or "hub" lengths; dtype: "fp32" or "bf16" (None: the system's default);
-    device: "cpu", "cuda", "cuda:1", or several with commas between, which share the blocks (None: a
-    GPU where there is one); batch_tokens: tokens of a batch (None: by device); tokenizer: for a
-    checkpoint that carries none; offline: never touch the network. k1, b, field_weights are BM25's
-    (None: 0.9, 0.4 and 1.0 for each field). query_length to document_prefix are ColBERT's (None: as
-    the checkpoint has it); skiplist: True leaves punctuation out of documents, False nothing.
-    """
-
-    protocol: str = "paper"
-    dtype: str | None = None
-    device: str | None = None
-    batch_tokens: int | None = None
-    revision: str | None = None
-    tokenizer: str | None = None
-    query_length: int | None = None
-    document_length: int | None = None
-    query_expansion: bool | None = None
-    skiplist: bool | None = None
-    query_prefix: str | None = None
-    document_prefix: str | None = None
-    offline: bool = False
-    k1: float | None = None
-    b: float | None = None
-    field_weights: Mapping[str, float] | None = None
-
-    def chosen(self) -> dict[str, Any]:
-        """The fields that are not as by default."""
-        return {
-            name: getattr(self, name)
-            for name, entry in self.__dataclass_fields__.items()
-            if getattr(self, name) != entry.default
-        }
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -60,20 +25,70 @@ class Encoded:
 
 
 class Encoder(Protocol):
-    """Encodes texts; vectors are finite or NumericalError is raised by who asked for them."""
+    """One vector a text; vectors are finite or NumericalError is raised by who asked for them.
+
+    device: where it runs; dtype: the precision that was asked for, products: the one that products
+    run in; arithmetic: what decides the last bits of a vector beside weights and texts, for keys of
+    blocks; own_length: the checkpoint's own limit in tokens; positions: the longest input that its
+    position embeddings allow, None where there is no limit; counts_tokens: whether `Encoded` tells
+    tokens and cuts; normalises: vectors have length 1 (cosine), else they are as the model gives
+    them (dot); prompts: texts before queries and documents; kernels: facts for the record; remarks:
+    sentences for whoever waits for it; weights_bytes: in memory; tokenizer: None if it is not seen.
+    """
 
     @property
     def dimension(self) -> int: ...
 
-    def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
-        """Vectors of texts in the order given, cut at `max_tokens` tokens each."""
-        ...
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def products(self) -> str: ...
+
+    @property
+    def arithmetic(self) -> Mapping[str, str | int]: ...
+
+    @property
+    def own_length(self) -> int: ...
+
+    @property
+    def positions(self) -> int | None: ...
+
+    @property
+    def counts_tokens(self) -> bool: ...
+
+    @property
+    def normalises(self) -> bool: ...
+
+    @property
+    def prompts(self) -> Mapping[Kind, str]: ...
+
+    @property
+    def kernels(self) -> Mapping[str, str]: ...
+
+    @property
+    def remarks(self) -> tuple[str, ...]: ...
+
+    @property
+    def weights_bytes(self) -> int: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer | None: ...
 
     def encode_each(
         self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int
     ) -> Iterator[Encoded]:
-        """`encode` of each group in order; it may work ahead of whoever takes the results."""
+        """Vectors of each group of texts in the order given, cut at `max_tokens` tokens each; it
+        may work ahead of whoever takes the results."""
         ...
+
+
+def encode(encoder: Encoder, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
+    """Vectors of one group of texts."""
+    return next(iter(encoder.encode_each([texts], kind=kind, max_tokens=max_tokens)))
 
 
 @dataclass(frozen=True)

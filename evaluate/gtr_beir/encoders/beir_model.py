@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from gtr_beir.data.store import join_title_and_text
-from gtr_beir.encoders.base import Encoder, Kind
+from gtr_beir.encoders.base import Encoder, Kind, encode
 
 
 class BeirModel:
@@ -42,5 +42,5 @@ class BeirModel:
     def _encode(
         self, texts: list[str], kind: Kind, options: dict[str, Any]
     ) -> torch.Tensor | npt.NDArray[np.float32]:
-        vectors = self._encoder.encode(texts, kind=kind, max_tokens=self._limits[kind]).vectors
+        vectors = encode(self._encoder, texts, kind=kind, max_tokens=self._limits[kind]).vectors
         return torch.from_numpy(vectors) if options.get("convert_to_tensor") else vectors

@@ -31,6 +31,7 @@ class SentenceModel:
 
     packs = False
     attention = "the library's"
+    without_flex: str | None = None
 
     def __init__(self, folder: CheckpointFolder, *, dtype: str, device: str):
         self.device = torch.device(device)

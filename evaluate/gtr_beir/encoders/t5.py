@@ -28,6 +28,7 @@ from gtr_beir.checkpoints.layout import (
     QUERY,
     VALUE,
     GtrArrays,
+    GtrShape,
 )
 from gtr_beir.encoders.linear import Matrix
 from gtr_beir.encoders.precision import DTYPES, products_of
@@ -42,6 +43,14 @@ _SHARES = (16, 4, 2, 1)
 """On a GPU a batch is filled up to one of these parts of the budget: four shapes to compile."""
 _COMPILATIONS = 64
 """More than the shapes of all models that one process is likely to load."""
+
+
+def weights_bytes(shape: GtrShape, products: str) -> int:
+    """What a checkpoint takes in memory: matrices in the precision of the products; embedding table
+    and Dense are kept in fp32."""
+    single = shape.vocabulary * shape.width + shape.dimension * shape.width
+    return 4 * single + (shape.parameters - single) * (2 if products == "bf16" else 4)
+
 
 Attention = Callable[[torch.Tensor], torch.Tensor]
 """[tokens, 3 x inner] (queries, keys, values) -> [tokens, inner]"""
@@ -63,6 +72,7 @@ class T5Model:
         self.shape, self.dimension = shape, shape.dimension
         self.device = torch.device(device)
         self.products = products_of(dtype, self.device)
+        self.weights_bytes = weights_bytes(shape, self.products)
         self._dtype = DTYPES[self.products]
         self.batch_tokens = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
 

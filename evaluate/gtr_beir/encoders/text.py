@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ import transformers
 
 from gtr_beir.encoders.base import Encoded, Kind
 from gtr_beir.encoders.batching import packed_batches, padded_batches
+from gtr_beir.encoders.precision import why_other_products
 from gtr_beir.errors import NumericalError
 from gtr_beir.memory import give_back
 
@@ -60,6 +61,14 @@ class Model(Protocol):
     @property
     def attention(self) -> str: ...
 
+    @property
+    def without_flex(self) -> str | None:
+        """Why FlexAttention did not run where it should have, None where nothing is amiss."""
+        ...
+
+    @property
+    def weights_bytes(self) -> int: ...
+
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """float32[n, dimension] on the device, in the order given."""
         ...
@@ -96,8 +105,8 @@ class TextEncoder:
         normalises: bool = True,
         batch_tokens: int | None = None,
     ):
-        self.model, self._tokenizer = model, tokenizer
-        self._tokenizer.no_padding()
+        self.model, self.tokenizer = model, tokenizer
+        self.tokenizer.no_padding()
         self.dtype, self.own_length, self.positions = dtype, own_length, positions
         self.prompts, self.normalises = prompts, normalises
         self._batch_tokens = batch_tokens or model.batch_tokens
@@ -111,7 +120,31 @@ class TextEncoder:
         return str(self.model.device)
 
     @property
-    def arithmetic(self) -> dict[str, Any]:
+    def products(self) -> str:
+        return self.model.products
+
+    @property
+    def weights_bytes(self) -> int:
+        return self.model.weights_bytes
+
+    @property
+    def kernels(self) -> dict[str, str]:
+        """The precision of the products, which attention ran, and why it was not FlexAttention
+        where it should have been."""
+        facts = {"products": self.model.products, "attention": self.model.attention}
+        reason = self.model.without_flex
+        return facts if reason is None else {**facts, "without_flex": reason}
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Why encoding is slower here than it could be."""
+        reason = self.model.without_flex
+        flex = reason and f"FlexAttention does not work here, so encoding is slower ({reason})"
+        other = why_other_products(self.dtype, self.model.products)
+        return tuple(remark for remark in (flex, other) if remark)
+
+    @property
+    def arithmetic(self) -> dict[str, str | int]:
         """What decides the last bits of a vector beside weights and texts: for keys of blocks."""
         return {
             "encoder": NUMERICS,
@@ -159,13 +192,13 @@ class TextEncoder:
                     future.cancel()
 
     def _tokenize(self, texts: list[str], kind: Kind, max_tokens: int) -> _Tokens:
-        self._tokenizer.enable_truncation(max_tokens)
+        self.tokenizer.enable_truncation(max_tokens)
         prompt = self.prompts.get(kind, "")
         ids: list[list[int]] = []
         cut: list[bool] = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             prompted = [prompt + text for text in texts[start : start + _TEXTS_AT_ONCE]]
-            for encoding in self._tokenizer.encode_batch(prompted):
+            for encoding in self.tokenizer.encode_batch(prompted):
                 ids.append(encoding.ids)
                 cut.append(bool(encoding.overflowing))
         tokens = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))

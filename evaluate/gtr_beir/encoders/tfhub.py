@@ -7,45 +7,48 @@ cannot be seen or set from outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.encoders.base import Encoded, Kind
 from gtr_beir.errors import CheckpointError, UsageError
-from gtr_beir.files import Digest, hash_file
 
-PREFIX = "tfhub:"
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 _BATCH = 32
 
 
 class TfHubEncoder:
     """A SavedModel folder as an encoder; tokens are not counted and cuts are not seen.
 
-    Raises UsageError if there is no such folder or the extra is not installed, CheckpointError if
+    Raises UsageError if the extra is not installed, CheckpointError if
     it does not do what GTR's do.
     """
 
     counts_tokens = False
     device = "cpu"
-    dtype = "fp32"
+    dtype = products = "fp32"
     own_length = 512
     positions: int | None = None
     normalises = True
+    kernels: Mapping[str, str] = {}
+    remarks: tuple[str, ...] = ()
+    weights_bytes = 0
+    tokenizer: Tokenizer | None = None
 
     def __init__(self, path: Path):
         self.path = path
-        if not (path / "saved_model.pb").is_file():
-            raise UsageError(f"there is no SavedModel in {path} (it would hold saved_model.pb)")
         try:
             import tensorflow
             import tensorflow_text  # noqa: F401  (registers the tokenizer's operators)
         except ImportError as error:
             raise UsageError(
-                f"{PREFIX} needs tensorflow and tensorflow-text ({error}); pip install "
+                f"{path} needs tensorflow and tensorflow-text ({error}); pip install "
                 "'gtr-beir[tfhub]', or use the checkpoint's form on the Hugging Face hub"
             ) from error
         self._tensorflow = tensorflow
@@ -63,16 +66,9 @@ class TfHubEncoder:
         return {"query": "", "document": ""}
 
     @property
-    def arithmetic(self) -> dict[str, Any]:
+    def arithmetic(self) -> dict[str, str | int]:
         """What decides the last bits of a vector beside weights and texts."""
         return {"tensorflow": self._tensorflow.__version__, "batch": _BATCH}
-
-    def fingerprint(self) -> str:
-        """SHA-256 over the folder's files."""
-        digest = Digest()
-        for file in sorted(p for p in self.path.rglob("*") if p.is_file()):
-            digest.add(str(file.relative_to(self.path))).add(hash_file(file))
-        return digest.hex()
 
     def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
         """float32 vectors of length 1; `kind` and `max_tokens` change nothing here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,9 @@ import transformers
 
 from gtr_beir.checkpoints.multi_vector import MultiVectorFolder
 from gtr_beir.checkpoints.weights import require_all
-from gtr_beir.encoders.base import Kind, Settings, TokenVectors
-from gtr_beir.encoders.devices import resolve_device
+from gtr_beir.encoders.base import Kind, TokenVectors
 from gtr_beir.encoders.linear import lay_out_linear_layers
-from gtr_beir.encoders.precision import DTYPES, products_of, rounded
+from gtr_beir.encoders.precision import DTYPES, products_of, rounded, why_other_products
 from gtr_beir.encoders.sentence import load_library, quiet_libraries
 from gtr_beir.errors import CheckpointError, UsageError
 from gtr_beir.memory import give_back
@@ -24,29 +24,53 @@ NUMERICS = 1
 """Goes up when the same vectors or scores are computed in another order of operations."""
 _CPU_BATCH, _GPU_BATCH = 16, 128
 
+Knobs = dict[str, int | str | list[str] | dict[str, str] | dict[str, int] | None]
+"""What decides token vectors beside weights and texts, as it stands in a record."""
+
+
+@dataclass(frozen=True)
+class TokenChoices:
+    """What is put in the place of what the checkpoint says; None: nothing. Lengths are in tokens;
+    skiplist: True leaves punctuation out of documents, False nothing."""
+
+    query_length: int | None = None
+    document_length: int | None = None
+    query_expansion: bool | None = None
+    skiplist: bool | None = None
+    query_prefix: str | None = None
+    document_prefix: str | None = None
+
 
 class TokenEncoder:
     """Texts -> token vectors, with the checkpoint's own lengths, expansion, skip list and prefixes,
-    or those that the settings put in their place. `knobs` says what they are."""
+    or those that are chosen in their place. `knobs` says what they are."""
 
-    def __init__(self, folder: MultiVectorFolder, settings: Settings):
-        self.device = resolve_device(settings.device)
-        self.dtype = settings.dtype or "fp32"
+    def __init__(
+        self,
+        folder: MultiVectorFolder,
+        *,
+        dtype: str,
+        device: str,
+        choices: TokenChoices | None = None,
+    ):
+        self.device, self.dtype = device, dtype
         self.products = products_of(self.dtype, self.device)
         self._model = _load(folder, self.device, self.dtype, self.products)
         self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
         transformer = self._model[0]
         require_all(transformer.auto_model.state_dict(), folder.encoder)
-        _choose(self._model, settings, folder)
+        _choose(self._model, choices or TokenChoices(), folder)
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise CheckpointError(f"{folder.path} has no fast tokenizer (tokenizer.json)")
         self._laid_out_layers = lay_out_linear_layers(self._model) if self.device == "cpu" else 0
         self._batch = _CPU_BATCH if self.device == "cpu" else _GPU_BATCH
         mask = _mask(self._model, folder)
-        self.knobs: dict[str, Any] = {
-            "query_length": transformer.query_length or transformer.max_seq_length,
-            "document_length": transformer.document_length or transformer.max_seq_length,
+        self.query_length = int(transformer.query_length or transformer.max_seq_length)
+        self.document_length = int(transformer.document_length or transformer.max_seq_length)
+        self.knobs: Knobs = {
+            "query_length": self.query_length,
+            "document_length": self.document_length,
             "query_expansion": transformer.query_expansion,
             "skiplist": list(mask.skiplist_words),
             "prompts": {
@@ -58,7 +82,13 @@ class TokenEncoder:
         self.dimension = int(self.encode(["a"], kind="query")[0].vectors.shape[1])
 
     @property
-    def arithmetic(self) -> dict[str, Any]:
+    def remarks(self) -> tuple[str, ...]:
+        """Why encoding is slower here than it could be."""
+        other = why_other_products(self.dtype, self.products)
+        return () if other is None else (other,)
+
+    @property
+    def arithmetic(self) -> dict[str, str | int]:
         """What decides the last bits of a score beside weights and texts: for keys of blocks."""
         return {
             "colbert": NUMERICS,
@@ -86,7 +116,7 @@ class TokenEncoder:
 
     def _cut(self, texts: list[str], kind: Kind) -> int:
         """How many of the texts the checkpoint's length cuts."""
-        limit = int(self.knobs[f"{kind}_length"])
+        limit = self.query_length if kind == "query" else self.document_length
         tokenizer = self._model.tokenizer.backend_tokenizer
         prompt = self._model.prompts.get(kind) or ""
         tokenizer.no_padding()
@@ -109,40 +139,40 @@ def _load(folder: MultiVectorFolder, device: str, dtype: str, products: str) -> 
     return rounded(model, dtype, products).eval()
 
 
-def _choose(model: Any, settings: Settings, folder: MultiVectorFolder) -> None:
+def _choose(model: Any, choices: TokenChoices, folder: MultiVectorFolder) -> None:
     """Put what the user chose in the place of what the checkpoint says."""
     transformer = model[0]
     least = model.tokenizer.num_special_tokens_to_add() + 2
     most = getattr(transformer.auto_model.config, "max_position_embeddings", None) or 1 << 20
     for flag, length in (
-        ("--query-length", settings.query_length),
-        ("--document-length", settings.document_length),
+        ("--query-length", choices.query_length),
+        ("--document-length", choices.document_length),
     ):
         if length is not None and not least <= length <= most:
             raise UsageError(
                 f"{flag} {length} is not possible with {folder.path}; give {least} to {most}"
             )
     expansion = transformer.query_expansion
-    if settings.query_expansion is False:
+    if choices.query_expansion is False:
         transformer.query_expansion = None
-    elif settings.query_expansion and expansion is None:
+    elif choices.query_expansion and expansion is None:
         raise UsageError(f"{folder.path} has no query expansion that could be switched on")
-    if settings.query_length is not None:
+    if choices.query_length is not None:
         if transformer.query_expansion is not None:
             transformer.query_length = None
             transformer.query_expansion = {
                 **transformer.query_expansion,
-                "length": settings.query_length,
+                "length": choices.query_length,
             }
-        transformer.query_length = settings.query_length
-    if settings.document_length is not None:
-        transformer.document_length = settings.document_length
-    for kind, prefix in (("query", settings.query_prefix), ("document", settings.document_prefix)):
+        transformer.query_length = choices.query_length
+    if choices.document_length is not None:
+        transformer.document_length = choices.document_length
+    for kind, prefix in (("query", choices.query_prefix), ("document", choices.document_prefix)):
         if prefix is not None:
             model.prompts[kind] = prefix
-    if settings.skiplist is not None:
+    if choices.skiplist is not None:
         mask = _mask(model, folder)
-        mask.skiplist_words = list(string.punctuation) if settings.skiplist else []
+        mask.skiplist_words = list(string.punctuation) if choices.skiplist else []
         mask.resolve_with_tokenizer(model.tokenizer)
 
 

@@ -47,7 +47,12 @@ def _tabulated(table: Table, style: str) -> str:
 
 def _used_notes(table: Table) -> dict[str, str]:
     marks = {mark for row in table.rows for cell in row.cells.values() for mark in cell.marks}
+    marks |= {word for column in _used_columns(table) for word in _header_marks(table, column)}
     return {mark: note for mark, note in table.notes.items() if mark in marks}
+
+
+def _header_marks(table: Table, column: str) -> list[str]:
+    return [mark for mark in table.notes if table.headers.get(column, "").endswith(f" {mark}")]
 
 
 def markdown(tables: Sequence[Table], differences: Sequence[Difference] = ()) -> str:
@@ -60,7 +65,8 @@ def markdown(tables: Sequence[Table], differences: Sequence[Difference] = ()) ->
         parts.append(f"## Own against published\n\n{_comparison(differences)}\n")
     parts.append(
         "Averages stand only where a row has every dataset of the set: Avg 18 are the zero-shot "
-        "datasets, Avg 14 those that can be downloaded. Own rows come from the records in this "
+        "datasets, Avg 16 those without NQ and CQADupStack, which GTR was or may have been trained "
+        "on, Avg 14 those that can be downloaded. Own rows come from the records in this "
         "folder; the sources of the others are named in `published.csv`. CQADupStack is the "
         "mean of 12 forums, MS MARCO is `dev`, Touché-2020 is v2.\n"
     )
@@ -75,13 +81,21 @@ def _comparison(differences: Sequence[Difference]) -> str:
             d.measure,
             f"{d.own:.{d.decimals}f}",
             f"{d.published:.{d.decimals}f}",
-            d.source,
-            "agrees" if d.agrees else f"{d.own - d.published:+.{d.decimals}f}",
+            f"{d.published_system}, {d.source}",
+            _verdict(d),
         ]
         for d in differences
     ]
-    headers = ["System", "Dataset", "Measure", "Own", "Published", "Source", "Verdict"]
+    headers = ["System", "Dataset", "Measure", "Own", "Published", "Of", "Verdict"]
     return tabulate.tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+
+
+def _verdict(difference: Difference) -> str:
+    if difference.why_not:
+        return f"not compared: {difference.why_not}"
+    if difference.agrees:
+        return "agrees"
+    return f"{difference.own - difference.published:+.{difference.decimals}f}"
 
 
 def csv(tables: Sequence[Table], differences: Sequence[Difference] = ()) -> str:  # noqa: ARG001

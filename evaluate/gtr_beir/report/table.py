@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gtr_beir.data.registry import DEMO, benchmark_names, registered, suite, zero_shot_names
+from gtr_beir.data.registry import benchmark_names, registered, suite
+from gtr_beir.identity import related, why_not_compared
 from gtr_beir.published import PublishedValue, published_values
+from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import Record, read_all
 
 OWN = "own run"
@@ -19,36 +21,15 @@ DIFFERS = "†"
 CAPPED = "c"
 MEASURES = ("ndcg@10", "recall@100")
 _TITLES = {"ndcg@10": "NDCG@10", "recall@100": "Recall@100"}
-_SHORT = {
-    "msmarco": "MARCO",
-    "trec-covid": "COVID",
-    "nfcorpus": "NFC",
-    "hotpotqa": "Hotpot",
-    "signal1m": "Signal",
-    "trec-news": "News",
-    "robust04": "Robust",
-    "webis-touche2020": "Touché",
-    "cqadupstack": "CQA",
-    "dbpedia-entity": "DBPedia",
-    "climate-fever": "C-FEVER",
+_SEEN = {"yes": "*", "perhaps": "(*)"}
+"""Marks of datasets that GTR was trained on."""
+_SEEN_NOTES = {
+    "*": "GTR was fine-tuned on it (GTR paper, section 4.2)",
+    "(*)": "GTR's pre-training data, question-answer pairs of communities, may hold it",
 }
-_PROTOCOL_OF_SOURCE = {
-    # A source whose numbers hold for one length protocol; others hold for any.
-    "gtr-paper": "paper",
-    "t5x_retrieval-readme": "paper",
-    "mteb-results": "hub",
-}
-_ALIASES = {
-    "sentence-transformers--gtr-t5-base": "gtr-base",
-    "sentence-transformers--gtr-t5-large": "gtr-large",
-    "sentence-transformers--gtr-t5-xl": "gtr-xl",
-    "sentence-transformers--gtr-t5-xxl": "gtr-xxl",
-    "sentence-transformers--all-MiniLM-L6-v2": "all-MiniLM-L6-v2",
-    "gtr-t5-base": "gtr-base",
-    "gtr-t5-large": "gtr-large",
-    "gtr-t5-xl": "gtr-xl",
-    "gtr-t5-xxl": "gtr-xxl",
-}
+_OTHER_VERSION = "v1"
+_AVERAGES = {"avg-zero-shot": "zero-shot", "avg-unseen": "unseen", "avg-public": "public"}
+"""Average column -> the suite that it is over."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +67,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Difference:
-    """An own value beside a published one; `agrees` at the precision that was published."""
+    """An own value beside a published one. why_not: in words, why they are not compared, "" where
+    they are; agrees: within the precision that was published and the source's tolerance."""
 
     system: str
     dataset: str
@@ -95,12 +77,14 @@ class Difference:
     published: float
     decimals: int
     source: str
+    published_system: str
     agrees: bool
+    why_not: str = ""
 
 
 def average_sets() -> dict[str, tuple[str, ...]]:
     """Average column -> the datasets that it is over."""
-    return {"avg-zero-shot": zero_shot_names(), "avg-public": suite("public")}
+    return {column: suite(name) for column, name in _AVERAGES.items()}
 
 
 def leaderboard(results_dir: Path | str = "results", *, published: bool = True) -> list[Table]:
@@ -118,11 +102,8 @@ def _table(measure: str, records: Sequence[Record], values: Sequence[PublishedVa
     sets = average_sets()
     rows = [*_own_rows(measure, records, published), *_published_rows(published)]
     rows = [_with_averages(row, sets) for row in rows]
-    headers = {name: _SHORT.get(name, _title(name)) for name in columns}
-    headers |= {
-        "avg-zero-shot": f"Avg {len(sets['avg-zero-shot'])}",
-        "avg-public": f"Avg {len(sets['avg-public'])}",
-    }
+    headers = {name: _header(name) for name in columns}
+    headers |= {column: f"Avg {len(names)}" for column, names in sets.items()}
     return Table(
         title=_TITLES[measure],
         measure=measure,
@@ -132,13 +113,19 @@ def _table(measure: str, records: Sequence[Record], values: Sequence[PublishedVa
         notes={
             DIFFERS: "differs from a published value of the same system (see the comparison)",
             CAPPED: "recall_cap@100, which is what the papers report on TREC-COVID",
+            _OTHER_VERSION: "very likely Touché-2020's first judgements: shown, never compared "
+            "with the second",
+            **_SEEN_NOTES,
         },
     )
 
 
-def _title(name: str) -> str:
+def _header(name: str) -> str:
     spec = registered(name)
-    return "demo" if name == DEMO else spec.title if spec else name
+    if spec is None:
+        return name
+    seen = _SEEN.get(spec.trained_on)
+    return (spec.short or spec.title) + (f" {seen}" if seen else "")
 
 
 def _shown_metric(value: PublishedValue) -> str | None:
@@ -157,10 +144,12 @@ def _own_rows(
     for system, done in systems.items():
         cells = {}
         for record in done:
-            if record.depth < int(measure.rpartition("@")[2]):
+            if record.depth < Measure.parse(measure).cut:
                 continue  # a ranking cut before the measure's own cut is another measure
             differs = any(
-                not d.agrees for d in differences([record], published) if d.measure == measure
+                not d.agrees and not d.why_not
+                for d in differences([record], published)
+                if d.measure == measure
             )
             cells[record.dataset] = Cell(
                 record.measures[measure],
@@ -175,6 +164,8 @@ def _published_rows(published: Sequence[PublishedValue]) -> Iterable[Row]:
     groups: dict[tuple[str, str], dict[str, Cell]] = {}
     for value in published:
         marks = (CAPPED,) if value.metric == "recall_cap@100" else ()
+        if value.version == _OTHER_VERSION:
+            marks = (*marks, _OTHER_VERSION)
         groups.setdefault((value.system, value.source), {})[value.dataset] = Cell(
             value.value, decimals=value.decimals, marks=marks, note=value.provenance
         )
@@ -200,20 +191,19 @@ def _with_averages(row: Row, sets: dict[str, tuple[str, ...]]) -> Row:
 def differences(
     records: Iterable[Record], published: Sequence[PublishedValue] | None = None
 ) -> list[Difference]:
-    """Own values beside every published value of the same system, protocol and dataset."""
+    """Own values beside every published value that a reader would hold against them: compared where
+    their identities agree in all that moves a score, else with the reason why not."""
     values = published_values() if published is None else published
     found = []
     for record in records:
-        name = _published_name(record)
         for value in values:
-            if value.system != name or value.dataset != record.dataset:
+            if value.metric not in record.measures:
                 continue
-            wanted = _PROTOCOL_OF_SOURCE.get(value.source)
-            if wanted is not None and record.settings.get("protocol", wanted) != wanted:
+            if not related(record.identity, record.system, value):
                 continue
-            if value.metric not in record.measures or not _comparable(record, value.metric):
-                continue
+            cut = Measure.parse(value.metric).cut
             own = record.measures[value.metric]
+            why_not = why_not_compared(record.identity, value, cut)
             found.append(
                 Difference(
                     system=record.system,
@@ -223,23 +213,9 @@ def differences(
                     published=value.value,
                     decimals=value.decimals,
                     source=value.source,
-                    agrees=abs(own - value.value) <= 0.5 * 10**-value.decimals + 1e-9,
+                    published_system=value.system,
+                    agrees=not why_not and value.agrees(own),
+                    why_not=why_not,
                 )
             )
     return found
-
-
-def _comparable(record: Record, metric: str) -> bool:
-    """Whether a record's settings are those that published numbers were made with."""
-    settings = record.settings
-    return (
-        record.depth >= int(metric.rpartition("@")[2])
-        and record.self_matches["policy"] == "drop"
-        and (settings.get("k1", 0.9), settings.get("b", 0.4)) == (0.9, 0.4)
-        and set(settings.get("fields", {"": 1.0}).values()) == {1.0}
-    )
-
-
-def _published_name(record: Record) -> str:
-    base = record.system.partition("@")[0]
-    return _ALIASES.get(base, base)

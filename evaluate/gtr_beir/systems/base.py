@@ -2,7 +2,8 @@
 
 A name is looked up in SYSTEMS, whose values are `"module:Class"` strings, so that nothing heavy is
 imported before it is used; `colbert:` before a name makes it a ColBERT checkpoint, and every other
-name is a dense one (a Hugging Face id, a folder, t5x:, tfhub:).
+name is a dense one (a Hugging Face id, a folder, t5x:, tfhub:). The modules named there are light:
+what a search needs is imported when it begins.
 """
 
 from __future__ import annotations
@@ -11,43 +12,41 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from gtr_beir.data.store import Dataset
-from gtr_beir.encoders.base import Settings
 from gtr_beir.errors import UsageError
-from gtr_beir.ranking.runs import Run
-from gtr_beir.work.blocks import DEFAULT_BLOCK
+from gtr_beir.identity import USUAL_DEPTH, Identity
+from gtr_beir.systems.options import Options, choices, flag
+
+if TYPE_CHECKING:
+    from gtr_beir.data.store import Dataset
+    from gtr_beir.ranking.runs import Run
 
 COLBERT = "gtr_beir.systems.colbert:ColbertSystem"
-
-SYSTEMS = {
-    "bm25-flat": "gtr_beir.systems.bm25:Bm25",
-    "bm25-multifield": "gtr_beir.systems.bm25:Bm25",
-    "colbert": COLBERT,
-}
-"""Names with a home of their own; the class is called with (name, settings)."""
-
+BM25 = "gtr_beir.systems.bm25:Bm25"
 DENSE = "gtr_beir.systems.dense:DenseSystem"
+
+SYSTEMS = {"bm25-flat": BM25, "bm25-multifield": BM25, "colbert": COLBERT}
+"""Names with a home of their own; the class is called with (name, options)."""
+
+_PREFIXES = {"colbert:": COLBERT}
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How a search is carried out; of these only `k`, `self_matches` and `candidates` decide what
-    is found.
+    """How a search is carried out; of these only `k`, `self_matches` and `rerank` decide what is
+    found.
 
-    work_dir holds finished blocks; candidates: a run whose documents alone are ranked, for systems
-    that can (None: the whole corpus); keep_embeddings keeps vectors for later runs; processes: how
-    many build an index (None: as many as cores).
+    work_dir holds finished blocks; k: documents kept of a query; block_documents: in a block (None:
+    as usual); rerank: a run whose documents alone are ranked, for systems that can (None: the whole
+    corpus).
     """
 
     work_dir: Path
-    k: int = 1000
+    k: int = USUAL_DEPTH
     self_matches: Literal["drop", "keep"] = "drop"
-    block_documents: int = DEFAULT_BLOCK
-    keep_embeddings: bool = True
-    processes: int | None = None
-    candidates: Run | None = None
+    block_documents: int | None = None
+    rerank: Run | None = None
     quiet: bool = True
 
 
@@ -62,12 +61,18 @@ class Found:
 class System(Protocol):
     """A retrieval system.
 
-    name: for folders and tables; settings: what was chosen or defaulted, JSON; fingerprint:
-    SHA-256 of everything that decides its scores (weights, tokenizer, settings).
+    title: what kind it is, in the help of the command line; options_type: what can be chosen about
+    it; reranks: whether it can rank the documents of another run alone; identity: what its scores
+    are of; settings: what was chosen or defaulted, JSON; fingerprint: SHA-256 of everything that
+    decides its scores (weights, tokenizer, settings).
     """
 
+    title: ClassVar[str]
+    options_type: ClassVar[type[Options]]
+    reranks: ClassVar[bool]
+
     @property
-    def name(self) -> str: ...
+    def identity(self) -> Identity: ...
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
@@ -80,39 +85,55 @@ class System(Protocol):
         ...
 
 
-def load_system(name: str, settings: Settings | None = None, **choices: Any) -> System:
+def load_system(name: str, options: Options | None = None, **choices: Any) -> System:
     """The system that `name` stands for: a key of SYSTEMS, a Hugging Face id, or a folder.
 
-    `choices` are fields of Settings. Raises UsageError for a name or an option that cannot be used
-    and CheckpointError for a checkpoint that is not what it should be.
+    `choices` are the system's options by name, if `options` are not given. Raises UsageError for a
+    name or an option that cannot be used and CheckpointError for a checkpoint that is not what it
+    should be.
     """
-    if settings is None:
-        try:
-            settings = Settings(**choices)
-        except TypeError as error:
-            raise UsageError(f"{error}; the choices are {', '.join(_choices())}") from None
-    require_settings(settings)
-    home = COLBERT if name.startswith("colbert:") else SYSTEMS.get(name, DENSE)
-    module, _, class_name = home.partition(":")
-    system: System = getattr(importlib.import_module(module), class_name)(name, settings)
+    home = system_class(name)
+    if options is None:
+        options = make_options(name, choices)
+    elif choices or not isinstance(options, home.options_type):
+        raise UsageError(
+            f"{name} takes options as {home.options_type.__name__} or by name, not "
+            f"{type(options).__name__}{' and names as well' if choices else ''}"
+        )
+    system: System = home(name, options)
     return system
 
 
-def require_settings(settings: Settings) -> None:
-    """UsageError for a protocol or a precision that there is not."""
-    if settings.protocol not in ("paper", "hub"):
-        raise UsageError(f"there is no protocol '{settings.protocol}'; choose 'paper' or 'hub'")
-    if settings.dtype == "fp16":
-        raise UsageError("fp16 is refused, T5 overflows in it; choose 'fp32' or 'bf16'")
-    if settings.dtype not in (None, "fp32", "bf16"):
-        raise UsageError(f"there is no dtype '{settings.dtype}'; choose 'fp32' or 'bf16'")
+def make_options(name: str, given: Mapping[str, Any]) -> Options:
+    """The options of the system that `name` stands for; UsageError for one that it does not have,
+    which says whose it is."""
+    home = system_class(name)
+    kind: type[Options] = home.options_type
+    try:
+        return kind.of(name, given)
+    except UsageError as error:
+        strange = given.keys() - choices(kind).keys()
+        owners: dict[str, str] = {}
+        for other in system_classes():
+            for option in strange & choices(other.options_type).keys():
+                owners.setdefault(flag(option), other.title)
+        if not owners:
+            raise
+        whose = ", ".join(f"{option} belongs to {owner}" for option, owner in owners.items())
+        raise UsageError(f"{error} ({whose})") from None
 
 
-def refuse_candidates(name: str, candidates: object) -> None:
-    """UsageError if a system that always searches the whole corpus is given candidates."""
-    if candidates is not None:
-        raise UsageError(f"--rerank is for colbert; {name} searches the whole corpus")
+def system_class(name: str) -> Any:
+    """The class that a name stands for; called with (name, options) it gives a System."""
+    home = next((h for prefix, h in _PREFIXES.items() if name.startswith(prefix)), None)
+    return _imported(home or SYSTEMS.get(name, DENSE))
 
 
-def _choices() -> list[str]:
-    return list(Settings.__dataclass_fields__)
+def system_classes() -> list[Any]:
+    """Every class of systems, once each: dense encoders, then those with names of their own."""
+    return [_imported(home) for home in dict.fromkeys([DENSE, *SYSTEMS.values()])]
+
+
+def _imported(home: str) -> Any:
+    module, _, class_name = home.partition(":")
+    return getattr(importlib.import_module(module), class_name)

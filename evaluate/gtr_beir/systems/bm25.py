@@ -1,78 +1,106 @@
 """BM25 as Lucene computes it for Anserini's BEIR baselines: `bm25-flat` and `bm25-multifield`.
 
 flat: title, newline and text in one field; multifield: text and title as two fields whose scores
-are added. An index is made of segments of up to 65,536 documents, each a block that is keyed and
-resumed like an encoded block; it lies beside the dataset's columns (`bm25/`) and is used again.
+are added.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import os
-import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from gtr_beir.data.store import Dataset
-from gtr_beir.encoders.base import Settings
 from gtr_beir.errors import UsageError
 from gtr_beir.files import fingerprint_of
-from gtr_beir.progress import Progress
-from gtr_beir.ranking.runs import Run
-from gtr_beir.systems.base import Found, SearchOptions, refuse_candidates
-from gtr_beir.systems.lucene.analysis import ANALYZER_VERSION, TermTable
-from gtr_beir.systems.lucene.scoring import Parameters, field_statistics, term_statistics
-from gtr_beir.systems.lucene.search import BestDocuments, FieldScoring, Queries, score_segment
-from gtr_beir.systems.lucene.segment import MAXIMUM_DOCUMENTS, Segment, build_segment
-from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks
-from gtr_beir.work.executors import in_processes
-from gtr_beir.work.store import BlockStore
+from gtr_beir.identity import Identity, Model
+from gtr_beir.systems.base import Found, SearchOptions
+from gtr_beir.systems.options import Options, option
 
-INDEX = "bm25"
-FIELDS = {"flat": ("contents",), "multifield": ("contents", "title")}
-"""The fields of each mode; `contents` is title, newline and text in flat, else the text."""
+if TYPE_CHECKING:
+    from gtr_beir.data.store import Dataset
 
-_DENSE_ONLY = {"protocol", "dtype", "device", "batch_tokens", "revision", "tokenizer"} | {
-    *("query_length", "document_length", "query_expansion", "skiplist"),
-    *("query_prefix", "document_prefix"),
-}
+
+def _field_weights(text: str) -> dict[str, float]:
+    """`contents=1.0,title=0.5` -> field: weight"""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError:
+        raise UsageError(
+            f"--field-weights '{text}' is not of the form contents=1.0,title=0.5"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Bm25Options(Options):
+    """What can be chosen about BM25."""
+
+    k1: float | None = option(
+        None,
+        "BM25's k1, how soon repeated terms stop to count (default: 0.9)",
+        parse=float,
+        metavar="X",
+        decides=True,
+    )
+    b: float | None = option(
+        None,
+        "BM25's b, how much a document's length counts (default: 0.4)",
+        parse=float,
+        metavar="X",
+        decides=True,
+    )
+    field_weights: Mapping[str, float] | None = option(
+        None,
+        "weights of the fields of bm25-multifield (default: 1 each)",
+        parse=_field_weights,
+        metavar="contents=1,title=1",
+        decides=True,
+        shown=lambda weights: ",".join(f"{name}={value:g}" for name, value in weights.items()),
+    )
+    processes: int | None = option(
+        None,
+        "processes that build an index (default: as many as cores)",
+        parse=int,
+        metavar="N",
+        least=1,
+    )
 
 
 class Bm25:
     """A BM25 baseline; `name` is bm25-flat or bm25-multifield."""
 
-    def __init__(self, name: str, settings: Settings):
+    title: ClassVar[str] = "BM25"
+    options_type: ClassVar[type[Bm25Options]] = Bm25Options
+    reranks: ClassVar[bool] = False
+
+    def __init__(self, name: str, options: Bm25Options):
+        from gtr_beir.systems.bm25_index import FIELDS
+        from gtr_beir.systems.lucene.analysis import ANALYZER_VERSION
+        from gtr_beir.systems.lucene.scoring import Parameters
+
         self._mode = name.removeprefix("bm25-")
-        misplaced = _DENSE_ONLY & settings.chosen().keys()
-        if misplaced:
-            raise UsageError(f"{', '.join(sorted(misplaced))} belong to encoders, not to {name}")
+        self._processes = options.processes
         weights = dict.fromkeys(FIELDS[self._mode], 1.0)
-        unknown = (settings.field_weights or {}).keys() - weights.keys()
+        unknown = (options.field_weights or {}).keys() - weights.keys()
         if unknown:
             raise UsageError(
                 f"{name} has no field {', '.join(sorted(unknown))}; it has {', '.join(weights)}"
             )
-        weights |= settings.field_weights or {}
+        weights |= options.field_weights or {}
         if not all(0 < weight < math.inf for weight in weights.values()):
             raise UsageError(f"the weights of {name}'s fields must be finite and above 0")
         try:
             self._parameters = Parameters(
-                k1=0.9 if settings.k1 is None else settings.k1,
-                b=0.4 if settings.b is None else settings.b,
+                k1=0.9 if options.k1 is None else options.k1,
+                b=0.4 if options.b is None else options.b,
             )
         except ValueError as error:
             raise UsageError(f"{name}: {error}") from None
         self._weights = weights
-        suffix = "".join(
-            f"@{key}={getattr(settings, key)}" for key in ("k1", "b") if key in settings.chosen()
+        self.identity = Identity(
+            Model(name, family=f"bm25-lucene-{self._mode}"), options=options.marks()
         )
-        if settings.field_weights:
-            suffix += "@" + ",".join(f"{field}={weight:g}" for field, weight in weights.items())
-        self.name = name + suffix
         self.settings: Mapping[str, Any] = {
             "k1": self._parameters.k1,
             "b": self._parameters.b,
@@ -83,151 +111,14 @@ class Bm25:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Build what is missing of the index, then score all queries against every segment."""
-        refuse_candidates(self.name, options.candidates)
-        start = time.perf_counter()
-        blocks = plan_blocks(dataset.n_documents, min(options.block_documents, MAXIMUM_DOCUMENTS))
-        progress = Progress(
-            f"index {dataset.name} for {self.name}",
-            dataset.n_documents,
-            "documents",
-            quiet=options.quiet,
+        from gtr_beir.systems.bm25_index import search_index
+
+        return search_index(
+            dataset,
+            options,
+            mode=self._mode,
+            name=self.identity.name,
+            parameters=self._parameters,
+            weights=self._weights,
+            processes=self._processes,
         )
-        store = BlockStore(dataset.path / INDEX, progress.say)
-        build_index(dataset, self._mode, blocks, store, progress, options.processes)
-        built = time.perf_counter()
-        segments = [
-            _segments(self._mode, _stored(store, dataset, self._mode, block)) for block in blocks
-        ]
-        by_field = list(zip(*segments, strict=True))
-        statistics = [field_statistics(field) for field in by_field]
-        queries = Queries.of(dataset.query_texts)
-        scorings = [
-            FieldScoring.of(
-                queries,
-                statistics[place],
-                term_statistics(field, queries.hashes),
-                parameters=self._parameters,
-                field_weight=self._weights[name],
-            )
-            for place, (name, field) in enumerate(zip(FIELDS[self._mode], by_field, strict=True))
-        ]
-        best = BestDocuments(len(queries), options.k)
-        searching = Progress(
-            f"{self.name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
-        )
-        for block, fields in zip(blocks, segments, strict=True):
-            excluded = None
-            if options.self_matches == "drop":
-                inside = (dataset.own_rows >= block.start) & (dataset.own_rows < block.stop)
-                excluded = np.where(inside, dataset.own_rows - block.start, -1).astype(np.int32)
-            ranks = np.asarray(dataset.id_rank[block.start : block.stop])
-            score_segment(best, queries, fields, scorings, ranks, excluded=excluded)
-            searching.advance(len(block))
-        searching.finish()
-        found = best.candidates()
-        run = Run(dataset.query_ids, found.rows(dataset.id_rank), found.scores)
-        facts = {
-            "seconds": {"index": built - start, "search": time.perf_counter() - built},
-            "terms": {
-                name: field.terms
-                for name, field in zip(FIELDS[self._mode], statistics, strict=True)
-            },
-            "index_bytes": sum(
-                sum(array.nbytes for array in vars(segment).values())
-                for fields in segments
-                for segment in fields
-            ),
-        }
-        return Found(run, facts)
-
-
-def index_terms(dataset: Dataset, mode: str) -> int | None:
-    """Total terms of the contents field, repeats counted; None if there is no whole index."""
-    store = BlockStore(dataset.path / INDEX)
-    total = 0
-    for block in plan_blocks(dataset.n_documents):
-        arrays = store.get(_key(dataset, mode, block))
-        if arrays is None:
-            return None
-        total += int(arrays["contents_totals"][1])
-    return total
-
-
-def build_index(
-    dataset: Dataset,
-    mode: str,
-    blocks: list[Block],
-    store: BlockStore,
-    progress: Progress,
-    processes: int | None,
-) -> None:
-    """Build the segments that are not there, on all cores."""
-    missing = []
-    for block in blocks:
-        if store.has(_key(dataset, mode, block)):
-            progress.skip(len(block))
-        else:
-            missing.append(block)
-    in_processes(
-        _build_block,
-        [(dataset.path, mode, block) for block in missing],
-        processes=processes or os.cpu_count() or 1,
-        done=lambda index: progress.advance(len(missing[index])),
-    )
-    progress.finish()
-
-
-def _key(dataset: Dataset, mode: str, block: Block) -> str:
-    return f"{mode}-" + content_key(dataset.unit_digests, block, ANALYZER_VERSION, mode)
-
-
-def _build_block(path: Path, mode: str, block: Block) -> None:
-    """One segment, by whichever process; each process keeps the terms that it has analysed."""
-    dataset = Dataset(path)
-    BlockStore(path / INDEX).get_or_compute(
-        _key(dataset, mode, block), functools.partial(_build, dataset, mode, block)
-    )
-
-
-@functools.cache
-def _term_table() -> TermTable:
-    return TermTable()
-
-
-def _build(dataset: Dataset, mode: str, block: Block) -> Arrays:
-    def texts(field: str) -> Any:
-        for low, high in block.units():
-            titles, bodies = dataset.titles_and_texts(low, high)
-            if mode == "flat":
-                yield from (f"{t}\n{b}" for t, b in zip(titles, bodies, strict=True))
-            else:
-                yield from (titles if field == "title" else bodies)
-
-    arrays: dict[str, Any] = {}
-    blank = None
-    for field in FIELDS[mode]:
-        # A document without contents is left out of the index, its title too (as Anserini does).
-        segment = build_segment(texts(field), left_out=blank, table=_term_table())
-        if field == "contents":
-            blank = segment["blank"]
-        arrays |= {f"{field}_{name}": array for name, array in segment.items()}
-    return arrays
-
-
-def _stored(store: BlockStore, dataset: Dataset, mode: str, block: Block) -> Arrays:
-    return store.get_or_compute(
-        _key(dataset, mode, block), functools.partial(_build, dataset, mode, block)
-    )
-
-
-def _segments(mode: str, arrays: Arrays) -> tuple[Segment, ...]:
-    return tuple(
-        Segment.of(
-            {
-                name.removeprefix(f"{field}_"): array
-                for name, array in arrays.items()
-                if name.startswith(f"{field}_")
-            }
-        )
-        for field in FIELDS[mode]
-    )

@@ -14,23 +14,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.checkpoints import t5x
-from gtr_beir.checkpoints.hub import CheckpointFolder, as_path, is_in_cache, open_checkpoint
+from gtr_beir.checkpoints.door import Checkpoint, TfHubCheckpoint, open_checkpoint
+from gtr_beir.checkpoints.hub import as_path, whole_in_cache
 from gtr_beir.checkpoints.layout import RELEASED, GtrShape
-from gtr_beir.checkpoints.tokenizer import bare_face, t5x_tokenizer, text_face
+from gtr_beir.checkpoints.tokenizer import GTR_LENGTH, TextFace
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.data.columns import UNIT
-from gtr_beir.encoders import tfhub
-from gtr_beir.encoders.base import Settings, TokenVectors
+from gtr_beir.encoders.base import TokenVectors, encode
 from gtr_beir.encoders.batching import packed_batches
 from gtr_beir.encoders.devices import resolve_device
-from gtr_beir.encoders.loading import open_encoder
+from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.encoders.precision import products_of
-from gtr_beir.encoders.t5 import T5Model
+from gtr_beir.encoders.t5 import T5Model, weights_bytes
 from gtr_beir.errors import UsageError
 from gtr_beir.ranking.topk import dense_top_k
-from gtr_beir.systems.colbert import PREFIX, SCORES_HELD, ColbertSystem
+from gtr_beir.systems.colbert import ColbertOptions, ColbertSystem
+from gtr_beir.systems.colbert_search import SCORES_HELD
+from gtr_beir.systems.dense import DenseOptions
 from gtr_beir.systems.maxsim import MaxSim
+from gtr_beir.systems.options import EncoderOptions
 
 CHARACTERS_A_TOKEN = 4.2
 """Of English text in T5's vocabulary, for plans without a tokenizer (about 4.2 on SciFact)."""
@@ -90,60 +92,54 @@ def lengths_of(characters: npt.NDArray[Any], limit: int) -> Lengths:
     return np.minimum(characters / CHARACTERS_A_TOKEN + 1, limit).astype(np.int64)
 
 
-def encoder_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCost:
-    """Measure the encoder that `name` stands for on texts like `sample`; nothing is fetched."""
-    if name == "colbert" or name.startswith(PREFIX):
-        return _colbert_cost(name, settings, sample)
-    device = resolve_device(settings.device.split(",")[0] if settings.device is not None else None)
-    dtype = settings.dtype or "fp32"
-    folder: CheckpointFolder | None = None
-    tokenizer: Any = None
-    own_length = 512
-    if name.startswith(tfhub.PREFIX):
-        return _measured_whole(name, settings, device, dtype, sample)
-    if name.startswith(t5x.PREFIX):
-        path = as_path(name.removeprefix(t5x.PREFIX))
-        shape = t5x.T5xArrays(path).shape
-        try:
-            given = t5x_tokenizer(path, settings.tokenizer)
-            tokenizer = bare_face(given, fetch=False).tokenizer
-        except UsageError:
-            if settings.tokenizer is not None:
-                raise
-    elif name in RELEASED and not is_in_cache(RELEASED[name].hub, RELEASED[name].revision):
+def encoder_cost(name: str, options: EncoderOptions, sample: list[str]) -> EncoderCost:
+    """Measure the encoder that `name` stands for on texts like `sample`; nothing is fetched.
+
+    options: those of the system that the name stands for.
+    """
+    device = resolve_device(options.device.split(",")[0] if options.device is not None else None)
+    if isinstance(options, ColbertOptions):
+        return _colbert_cost(name, options, device, sample)
+    assert isinstance(options, DenseOptions)
+    dtype = options.dtype or "fp32"
+    face: TextFace | None = None
+    if name in RELEASED and whole_in_cache(RELEASED[name].hub, RELEASED[name].revision) is None:
         shape = RELEASED[name].shape
     else:
-        folder = _here(name, settings)
-        if settings.tokenizer is not None:
-            raise UsageError(f"{name} has a tokenizer of its own; leave --tokenizer out")
-        if not folder.gtr:
-            return _measured_whole(name, settings, device, dtype, sample)
-        shape = folder.arrays().shape
-        face = text_face(folder.path, folder.transformer)
-        tokenizer, own_length = face.tokenizer, face.own_length
+        checkpoint = _here(name, options)
+        if not checkpoint.gtr or isinstance(checkpoint, TfHubCheckpoint):
+            return _measured_whole(checkpoint, options, device, sample)
+        shape = checkpoint.arrays().shape
+        try:
+            face = checkpoint.face()
+        except UsageError:  # a T5X checkpoint without a tokenizer: tokens are estimated
+            if options.tokenizer is not None:
+                raise
     products = products_of(dtype, device)
     cost = EncoderCost(
         name=name,
         device=device,
         dtype=dtype,
         dimension=shape.dimension,
-        own_length=own_length,
-        weights_bytes=_weights_bytes(shape, products),
+        own_length=GTR_LENGTH if face is None else face.own_length,
+        weights_bytes=weights_bytes(shape, products),
         shape=shape,
         operations_a_second=1.0,
         tokens_a_second=0.0,
-        tokenizer=tokenizer,
+        tokenizer=None if face is None else face.tokenizer,
         how=f"measured now with {min(_LAYERS_TRIED, shape.layers)} layers of this shape"
         + _other(dtype, products),
     )
     return replace(cost, operations_a_second=_rate(cost, sample))
 
 
-def _here(name: str, settings: Settings) -> CheckpointFolder:
+def _here(name: str, options: DenseOptions) -> Checkpoint:
     try:
-        return open_checkpoint(name, revision=settings.revision, offline=True)
+        return open_checkpoint(
+            name, revision=options.revision, tokenizer=options.tokenizer, offline=True
+        )
     except UsageError:
-        if not as_path(name).is_dir() and "/" in name.strip("./~"):
+        if not as_path(name).is_dir() and ":" not in name and "/" in name.strip("./~"):
             raise UsageError(
                 f"'{name}' is not here, and a plan fetches nothing; `gtr-beir models fetch {name}` "
                 "brings it"
@@ -176,40 +172,38 @@ def _rate(cost: EncoderCost, sample: list[str]) -> float:
 
 
 def _measured_whole(
-    name: str, settings: Settings, device: str, dtype: str, sample: list[str]
+    checkpoint: Checkpoint, options: DenseOptions, device: str, sample: list[str]
 ) -> EncoderCost:
     """Any other encoder: the real one, on the sample."""
-    opened = open_encoder(name, replace(settings, device=device, offline=True))
-    encoder = opened.encoder
+    encoder = load_encoder(
+        checkpoint, dtype=options.dtype, device=device, batch_tokens=options.batch_tokens
+    )
     limit = min(encoder.own_length, encoder.positions or encoder.own_length)
     texts = sample[:_TEXTS_TRIED]
-    encoder.encode(texts[:4], kind="document", max_tokens=limit)
+    encode(encoder, texts[:4], kind="document", max_tokens=limit)
     start = time.perf_counter()
-    tokens = int(encoder.encode(texts, kind="document", max_tokens=limit).tokens.sum())
+    tokens = int(encode(encoder, texts, kind="document", max_tokens=limit).tokens.sum())
     seconds = time.perf_counter() - start
-    model = getattr(encoder, "model", None)
-    tokenizer = getattr(model, "tokenizer", None)
-    products = getattr(model, "products", dtype)
     return EncoderCost(
-        name=name,
+        name=checkpoint.asked,
         device=device,
-        dtype=dtype,
+        dtype=encoder.dtype,
         dimension=encoder.dimension,
         own_length=limit,
-        weights_bytes=int(getattr(model, "weights_bytes", 0)),
+        weights_bytes=encoder.weights_bytes,
         shape=None,
         operations_a_second=0.0,
         tokens_a_second=max(tokens, len(texts)) / seconds,
-        tokenizer=tokenizer,
-        how=f"measured now on {len(texts)} texts" + _other(dtype, products),
+        tokenizer=encoder.tokenizer,
+        how=f"measured now on {len(texts)} texts" + _other(encoder.dtype, encoder.products),
     )
 
 
-def _colbert_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCost:
+def _colbert_cost(
+    name: str, options: ColbertOptions, device: str, sample: list[str]
+) -> EncoderCost:
     """The real ColBERT, on the sample."""
-    first = settings.device.split(",")[0] if settings.device is not None else None
-    system = ColbertSystem(name, replace(settings, device=first, offline=True))
-    encoder = system.encoder
+    encoder = ColbertSystem(name, replace(options, device=device, offline=True)).encoder
     texts = sample[:_TEXTS_TRIED]
     encoder.encode(texts[:4], kind="document")
     start = time.perf_counter()
@@ -220,14 +214,14 @@ def _colbert_cost(name: str, settings: Settings, sample: list[str]) -> EncoderCo
         device=encoder.device,
         dtype=encoder.dtype,
         dimension=encoder.dimension,
-        own_length=int(encoder.knobs["document_length"]),
+        own_length=encoder.document_length,
         weights_bytes=encoder.weights_bytes,
         shape=None,
         operations_a_second=0.0,
         tokens_a_second=max(int(found.lengths.sum()), 1) / seconds,
         tokenizer=encoder.tokenizer,
         how=f"measured now on {len(texts)} texts" + _other(encoder.dtype, encoder.products),
-        query_vectors=int(encoder.knobs["query_length"]),
+        query_vectors=encoder.query_length,
     )
 
 
@@ -251,12 +245,6 @@ def maxsim_rate(dimension: int, device: str) -> float:
         scorer.scores(documents)
         taken.append(time.perf_counter() - start)
     return 2 * dimension * len(queries.vectors) * len(documents.vectors) / min(taken)
-
-
-def _weights_bytes(shape: GtrShape, products: str) -> int:
-    """Matrices in the precision of the products; embedding table and Dense are kept in fp32."""
-    single = shape.vocabulary * shape.width + shape.dimension * shape.width
-    return 4 * single + (shape.parameters - single) * (2 if products == "bf16" else 4)
 
 
 def search_rate(dimension: int, depth: int, device: str) -> float:

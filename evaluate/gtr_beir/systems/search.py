@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from gtr_beir.data.columns import UNIT
 from gtr_beir.data.store import Dataset
-from gtr_beir.encoders.base import Settings
 from gtr_beir.encoders.devices import resolve_device
 from gtr_beir.encoders.precision import products_of
 from gtr_beir.errors import UsageError
@@ -29,7 +28,8 @@ from gtr_beir.progress import Progress, Tally
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import TopK, empty, merge
 from gtr_beir.systems.base import SearchOptions, load_system
-from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks
+from gtr_beir.systems.options import EncoderOptions
+from gtr_beir.work.blocks import DEFAULT_BLOCK, Arrays, Block, content_key, plan_blocks
 from gtr_beir.work.executors import beside
 from gtr_beir.work.store import BlockStore
 
@@ -60,15 +60,15 @@ class BlockSearch(ABC):
     ):
         self._dataset, self._options = dataset, options
         self._store, self._progress = store, progress
-        self._excluded = dataset.own_rows if options.self_matches == "drop" else None
+        self._excluded = dataset.self_rows if options.self_matches == "drop" else None
         # Ties go by the rank of ids in the whole corpus, so all of it decides what a block yields.
         corpus = dataset.manifest["fingerprints"]["corpus"]
         digest = Digest().add(key).add(queries_digest).add(corpus)
         digest.add(str(options.k)).add(options.self_matches)
         if self._excluded is not None:
             digest.add(self._excluded.tobytes())
-        if options.candidates is not None:
-            digest.add(options.candidates.doc_rows.tobytes())
+        if options.rerank is not None:
+            digest.add(options.rerank.doc_rows.tobytes())
         self._search_key = digest.hex()
         self.seconds = {"encode": 0.0, "search": 0.0}
 
@@ -130,16 +130,21 @@ class BlockSearch(ABC):
         self.seconds[what] += time.perf_counter() - start
 
 
-class SharedSystem(Protocol):
-    """A system whose search can be shared among devices."""
+S = TypeVar("S", bound=BlockSearch)
+S_co = TypeVar("S_co", bound=BlockSearch, covariant=True)
+Chosen = TypeVar("Chosen", bound=EncoderOptions)
+
+
+class SharedSystem(Protocol[S_co]):
+    """A system whose search, an S, can be shared among devices."""
 
     def block_search(
         self, dataset: Dataset, options: SearchOptions, progress: Progress
-    ) -> BlockSearch: ...
+    ) -> S_co: ...
 
 
-def for_each_device(settings: Settings) -> list[Settings]:
-    """The settings of each device that is named; UsageError if one is not there."""
+def for_each_device(settings: Chosen) -> list[Chosen]:
+    """The options for each device that is named; UsageError if one is not there."""
     if settings.device is None:
         return [settings]
     each = [replace(settings, device=device) for device in settings.device.split(",")]
@@ -158,20 +163,21 @@ def for_each_device(settings: Settings) -> list[Settings]:
 
 
 def search_on(
-    system: SharedSystem,
+    system: SharedSystem[S],
     name: str,
-    each: Sequence[Settings],
+    each: Sequence[EncoderOptions],
     dataset: Dataset,
     options: SearchOptions,
     progress: Progress,
-) -> tuple[BlockSearch, Run, dict[str, Any]]:
+) -> tuple[S, Run, dict[str, Any]]:
     """Search with this process on the first device and one more process for each of the others,
     which load the system `name` themselves; blocks are dealt out among them. A process that dies
     fails the search."""
     shares = len(each)
     if shares > 1:
         # Every device gets a block, also of a small corpus.
-        size = max(min(options.block_documents, -(-dataset.n_documents // shares)), UNIT)
+        usual = options.block_documents or DEFAULT_BLOCK
+        size = max(min(usual, -(-dataset.n_documents // shares)), UNIT)
         options = replace(options, block_documents=size)
     search = system.block_search(dataset, options, progress)
     if shares > 1:
@@ -202,7 +208,7 @@ def search_on(
 
 def work_share(
     name: str,
-    settings: Settings,
+    settings: EncoderOptions,
     path: Path,
     options: SearchOptions,
     share: int,
@@ -215,6 +221,6 @@ def work_share(
         torch.set_num_threads(max(1, torch.get_num_threads() // shares))
     system: Any = load_system(name, settings)
     dataset = Dataset(path)
-    progress = Progress(system.name, dataset.n_documents, "documents", quiet=True)
+    progress = Progress(name, dataset.n_documents, "documents", quiet=True)
     progress.share(Tally(counts, shares), share)
     system.block_search(dataset, options, progress).compute(share, shares)

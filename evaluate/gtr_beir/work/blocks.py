@@ -35,8 +35,11 @@ class Block:
             yield start, min(start + UNIT, self.stop)
 
 
-def plan_blocks(n_documents: int, block_documents: int = DEFAULT_BLOCK) -> list[Block]:
-    """Cut a corpus into blocks; the size is rounded up to whole units of 1,024 documents."""
+def plan_blocks(n_documents: int, block_documents: int | None = None) -> list[Block]:
+    """Cut a corpus into blocks (None: of the usual size); the size is rounded up to whole units of
+    1,024 documents."""
+    if block_documents is None:
+        block_documents = DEFAULT_BLOCK
     if block_documents < 1:
         raise UsageError(f"a block of {block_documents} documents is not possible; give 1 or more")
     size = -(-block_documents // UNIT) * UNIT

@@ -39,14 +39,14 @@ def search(
     k: int,
     size: int = MAXIMUM_DOCUMENTS,
     id_rank: npt.NDArray[np.int32] | None = None,
-    own_rows: Sequence[int] | None = None,
+    self_rows: Sequence[int] | None = None,
     parameters: Parameters | None = None,
     weights: Sequence[float] | None = None,
 ) -> tuple[npt.NDArray[np.int32], Candidates]:
     """Index `fields` (the first one is the contents) in segments of `size`, and search them."""
     count = len(fields[0])
     rank = np.arange(count, dtype=np.int32) if id_rank is None else id_rank
-    own = np.full(len(queries), -1) if own_rows is None else np.array(own_rows)
+    own = np.full(len(queries), -1) if self_rows is None else np.array(self_rows)
     table = TermTable()
     starts = range(0, count, size)
     segments: list[list[Segment]] = []
@@ -81,7 +81,7 @@ def search(
             rank[start : start + size],
             excluded=np.where(inside, own - start, -1).astype(np.int32),
         )
-    found = best.candidates()
+    found = best.found()
     return found.rows(rank), found
 
 
@@ -192,7 +192,7 @@ def test_top_k_equals_brute_force(k: int, size: int) -> None:
     rank = np.random.default_rng(size).permutation(len(texts)).astype(np.int32)
     queries = ["w1x", "w1x w2x w2x", "w3x w39x w17x w5x", "w999x"]
     own = [-1, 5, 2999, 0]
-    rows, found = search([texts], queries, k=k, size=size, id_rank=rank, own_rows=own)
+    rows, found = search([texts], queries, k=k, size=size, id_rank=rank, self_rows=own)
     for index, query in enumerate(queries):
         expected = brute_force(texts, rank, query, own[index], k)
         held = int((rows[index] >= 0).sum())

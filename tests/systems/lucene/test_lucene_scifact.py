@@ -74,7 +74,7 @@ def rank(
         excluded = np.where(inside, own - start, -1).astype(np.int32)
         ranks = id_rank[start : start + size]
         score_segment(best, queries, of_fields, scorings, ranks, excluded=excluded)
-    found = best.candidates()
+    found = best.found()
     run = {
         query_id: {
             document_ids[row]: score for row, score in zip(rows, scores, strict=True) if row >= 0

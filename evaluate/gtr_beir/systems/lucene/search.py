@@ -9,7 +9,7 @@ terms' arrays in float64 and keeps the best.
                     scoring = FieldScoring.of(queries, field_statistics(segments), df)
     best = BestDocuments(len(queries), k)
     for each segment: score_segment(best, queries, fields' segments, scorings, id_ranks)
-    best.candidates()
+    best.found()
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class BestDocuments:
             self._floors[query] = float(_scores_of(keys[:1])[0]) * _ROUNDING
         self._keys[query] = keys
 
-    def candidates(self) -> Candidates:
+    def found(self) -> Candidates:
         """What was found, in order."""
         keys = np.full((len(self._keys), self.k), -1, dtype=np.int64)
         for query, found in enumerate(self._keys):
