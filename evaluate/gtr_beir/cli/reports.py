@@ -63,13 +63,14 @@ def _score(options: argparse.Namespace) -> None:
     from gtr_beir.data.catalogue import load_dataset
     from gtr_beir.data.store import Dataset
     from gtr_beir.evaluation import score_run, write_per_query
+    from gtr_beir.report.rounding import shown
 
     dataset = load_dataset(options.dataset, datasets_dir=options.datasets_dir)
     if not isinstance(dataset, Dataset):
         raise UsageError(f"{options.dataset} is a mean of forums; score each forum's run alone")
     means, values = score_run(options.run, dataset)
     for name, value in means.items():
-        print(f"{name:15} {value:.4f}")
+        print(f"{name:15} {shown(value)}")
     print(f"{'queries':15} {len(values)}")
     if options.per_query:
         write_per_query(options.per_query, values)
