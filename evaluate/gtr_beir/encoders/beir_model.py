@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +24,14 @@ class BeirModel:
         self._limits: dict[Kind, int] = {"query": query_tokens, "document": document_tokens}
 
     def encode_queries(
-        self, queries: Sequence[str], batch_size: int = 0, **options: Any
+        self, queries: Sequence[str], batch_size: int = 0, **options: object
     ) -> torch.Tensor | npt.NDArray[np.float32]:
         """float32[n, dim]"""
         del batch_size
         return self._encode(list(queries), "query", options)
 
     def encode_corpus(
-        self, corpus: Sequence[dict[str, str]], batch_size: int = 0, **options: Any
+        self, corpus: Sequence[dict[str, str]], batch_size: int = 0, **options: object
     ) -> torch.Tensor | npt.NDArray[np.float32]:
         """float32[n, dim]; documents have "title" and "text"."""
         del batch_size
@@ -40,7 +39,7 @@ class BeirModel:
         return self._encode(texts, "document", options)
 
     def _encode(
-        self, texts: list[str], kind: Kind, options: dict[str, Any]
+        self, texts: list[str], kind: Kind, options: dict[str, object]
     ) -> torch.Tensor | npt.NDArray[np.float32]:
         vectors = encode(self._encoder, texts, kind=kind, max_tokens=self._limits[kind]).vectors
         return torch.from_numpy(vectors) if options.get("convert_to_tensor") else vectors

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
 
 from gtr_beir.errors import StoreError
 
@@ -21,7 +20,7 @@ _TICK = 0.5
 
 def in_processes(
     function: Callable[..., None],
-    calls: Sequence[tuple[Any, ...]],
+    calls: Sequence[tuple[object, ...]],
     *,
     processes: int,
     done: Callable[[int], None] = lambda _: None,
@@ -44,7 +43,7 @@ def in_processes(
 @contextlib.contextmanager
 def beside(
     function: Callable[..., None],
-    calls: Sequence[tuple[Any, ...]],
+    calls: Sequence[tuple[object, ...]],
     *,
     processes: int,
     done: Callable[[int], None] = lambda _: None,

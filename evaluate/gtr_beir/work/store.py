@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +90,7 @@ def _read(folder: Path) -> Arrays:
     return arrays
 
 
-def array_digest(array: npt.NDArray[Any]) -> str:
+def array_digest(array: npt.NDArray[np.generic]) -> str:
     """SHA-256 over dtype, shape and bytes."""
     contiguous = np.ascontiguousarray(array)
     digest = hashlib.sha256(f"{contiguous.dtype.str}{contiguous.shape}".encode())
