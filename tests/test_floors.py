@@ -88,7 +88,7 @@ WITHIN = {
         "costs",
     ],
     "cli": ["options", "run", "plan", "data", "models", "reports"],
-    "report": ["dataset_table", "table", "comparison", "render"],
+    "report": ["rounding", "dataset_table", "table", "comparison", "render"],
 }
 NEVER = {("report", "evaluation")}
 

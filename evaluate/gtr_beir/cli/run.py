@@ -148,8 +148,10 @@ def _obtainable(names: Sequence[str], options: argparse.Namespace) -> list[str]:
 
 
 def _record_line(record: Record) -> str:
+    from gtr_beir.report.rounding import shown
+
     values = "  ".join(
-        f"{title} {record.measures[name]:.4f}"
+        f"{title} {shown(record.measures[name])}"
         for title, name in (
             ("NDCG@10", "ndcg@10"),
             ("Recall@100", "recall@100"),

@@ -13,6 +13,7 @@ import tabulate
 from gtr_beir.errors import InputError, UsageError
 from gtr_beir.ranking.significance import Comparison, compare, holm
 from gtr_beir.records import PER_QUERY
+from gtr_beir.report.rounding import shown, signed
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,13 @@ def comparison_table(results: list[DatasetComparison]) -> str:
         [
             r.dataset,
             r.comparison.n,
-            f"{r.comparison.mean_a:.4f}",
-            f"{r.comparison.mean_b:.4f}",
-            f"{r.comparison.difference:+.4f}",
-            f"[{r.comparison.low:+.4f}, {r.comparison.high:+.4f}]",
-            f"{r.comparison.p_randomisation:.4f}",
-            f"{r.p_holm:.4f}",
-            f"{r.comparison.p_t:.4f}",
+            shown(r.comparison.mean_a),
+            shown(r.comparison.mean_b),
+            signed(r.comparison.difference),
+            f"[{signed(r.comparison.low)}, {signed(r.comparison.high)}]",
+            shown(r.comparison.p_randomisation),
+            shown(r.p_holm),
+            shown(r.comparison.p_t),
             f"{r.comparison.wins}/{r.comparison.ties}/{r.comparison.losses}",
         ]
         for r in results

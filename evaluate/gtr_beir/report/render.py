@@ -1,4 +1,4 @@
-"""Table -> markdown, HTML, CSV, LaTeX. The only place where numbers are rounded."""
+"""Table -> markdown, HTML, CSV, LaTeX."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import tabulate
 
+from gtr_beir.report.rounding import shown, signed
 from gtr_beir.report.table import Cell, Difference, Row, Table
 
 _NO_VALUE = ""
@@ -14,16 +15,16 @@ _NO_VALUE = ""
 
 def show(cell: Cell) -> str:
     """The value at its own precision, with its marks."""
-    return f"{cell.value:.{cell.decimals}f}" + "".join(f" {mark}" for mark in cell.marks)
+    return shown(cell.value, cell.decimals) + "".join(f" {mark}" for mark in cell.marks)
 
 
 def _grid(table: Table, columns: Sequence[str]) -> list[list[str]]:
-    def shown(row: Row, column: str) -> str:
+    def value(row: Row, column: str) -> str:
         cell = row.cells.get(column)
         return _NO_VALUE if cell is None else show(cell)
 
     return [
-        [row.system, row.source, *(shown(row, column) for column in columns)] for row in table.rows
+        [row.system, row.source, *(value(row, column) for column in columns)] for row in table.rows
     ]
 
 
@@ -62,7 +63,7 @@ def markdown(tables: Sequence[Table], differences: Sequence[Difference] = ()) ->
         parts.append(f"## {table.title}\n\n{_tabulated(table, 'github')}\n")
         parts.extend(f"{mark} {note}.  \n" for mark, note in _used_notes(table).items())
     if differences:
-        parts.append(f"## Own against published\n\n{_comparison(differences)}\n")
+        parts.append(f"## Own against published\n\n{_comparison(differences, 'github')}\n")
     parts.append(
         "Averages stand only where a row has every dataset of the set: Avg 18 are the zero-shot "
         "datasets, Avg 16 those without NQ and CQADupStack, which GTR was or may have been trained "
@@ -73,21 +74,21 @@ def markdown(tables: Sequence[Table], differences: Sequence[Difference] = ()) ->
     return "\n".join(parts)
 
 
-def _comparison(differences: Sequence[Difference]) -> str:
+def _comparison(differences: Sequence[Difference], style: str) -> str:
     rows = [
         [
             d.system,
             d.dataset,
             d.measure,
-            f"{d.own:.{d.decimals}f}",
-            f"{d.published:.{d.decimals}f}",
+            shown(d.own, d.decimals),
+            shown(d.published, d.decimals),
             f"{d.published_system}, {d.source}",
             _verdict(d),
         ]
         for d in differences
     ]
     headers = ["System", "Dataset", "Measure", "Own", "Published", "Of", "Verdict"]
-    return tabulate.tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+    return tabulate.tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True)
 
 
 def _verdict(difference: Difference) -> str:
@@ -95,7 +96,7 @@ def _verdict(difference: Difference) -> str:
         return f"not compared: {difference.why_not}"
     if difference.agrees:
         return "agrees"
-    return f"{difference.own - difference.published:+.{difference.decimals}f}"
+    return signed(difference.own - difference.published, difference.decimals)
 
 
 def csv(tables: Sequence[Table], differences: Sequence[Difference] = ()) -> str:  # noqa: ARG001
@@ -118,15 +119,14 @@ def csv(tables: Sequence[Table], differences: Sequence[Difference] = ()) -> str:
     ]
     frame = pd.DataFrame(lines)
     frame["n"] = frame["n"].astype("Int64")
-    return str(frame.to_csv(index=False, lineterminator="\n", float_format="%.10g"))
+    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def html(tables: Sequence[Table], differences: Sequence[Difference] = ()) -> str:
     """One page without scripts or anything fetched."""
     body = "\n".join(f"<h2>{table.title}</h2>\n{_tabulated(table, 'html')}" for table in tables)
     if differences:
-        frame = pd.DataFrame([vars(difference) for difference in differences])
-        body += f"\n<h2>Own against published</h2>\n{frame.to_html(index=False)}"
+        body += f"\n<h2>Own against published</h2>\n{_comparison(differences, 'html')}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Leaderboard</title>\n'
         "<style>body{font-family:sans-serif}td,th{padding:2px 8px}"

@@ -1,0 +1,125 @@
+"""Scores are rounded when they are shown, in one module."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import gtr_beir
+from gtr_beir.ranking.significance import Comparison
+from gtr_beir.report import render
+from gtr_beir.report.comparison import DatasetComparison, comparison_table
+from gtr_beir.report.rounding import shown, signed
+from gtr_beir.report.table import Cell, Difference, Row, Table
+
+PACKAGE = Path(gtr_beir.__file__).parent
+OF_SCORES = ("report", "ranking", "records.py", "evaluation.py", "cli/run.py", "cli/reports.py")
+ROUNDING = re.compile(r":[<>+,]*\d*\.(\d|\{\w[\w.]*\})[fe%]|\bround\(|float_format=\"%\.[0-9]g")
+"""A format with decimals, round(), or a CSV of fewer digits than a float has (`:.9g` of runs keeps
+all that single precision has)."""
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (0.70514, 4, "0.7051"),
+        (0.70516, 4, "0.7052"),
+        (0.7, 3, "0.700"),
+        (1, 4, "1.0000"),
+        (0.45, 0, "0"),
+    ],
+)
+def test_shown(value: float, decimals: int, text: str) -> None:
+    assert shown(value, decimals) == text
+
+
+def test_four_decimals_unless_said_otherwise() -> None:
+    assert (shown(0.123456), signed(0.123456)) == ("0.1235", "+0.1235")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0123, "+0.012"), (-0.0123, "-0.012"), (0.0, "+0.000")]
+)
+def test_signed(value: float, text: str) -> None:
+    assert signed(value, 3) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'f"{x:.4f}"',
+        'f"{x:+.3f}"',
+        'f"{x:.{d}f}"',
+        'f"{x:.{d.decimals}f}"',
+        'f"{x:8.2f}"',
+        "round(x, 4)",
+        'to_csv(float_format="%.6g")',
+    ],
+)
+def test_what_rounds_is_recognised(text: str) -> None:
+    assert ROUNDING.search(text)
+
+
+@pytest.mark.parametrize("text", ['f"{n:,}"', 'f"{name:15}"', 'float_format="%.17g"', "rounded(x)"])
+def test_what_does_not_round_is_not(text: str) -> None:
+    assert not ROUNDING.search(text)
+
+
+def test_no_other_module_rounds_scores() -> None:
+    files = [file for name in OF_SCORES for file in (PACKAGE / name).rglob("*.py")]
+    files += [PACKAGE / name for name in OF_SCORES if name.endswith(".py")]
+    assert len(files) > 10
+    found = {
+        f"{file.relative_to(PACKAGE)}: {line.strip()}"
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if ROUNDING.search(line) and file.name != "rounding.py"
+    }
+    # The megabytes of a download are no score.
+    assert {line for line in found if "zip_bytes" not in line} == set()
+
+
+DIFFERENCE = Difference("mine", "scifact", "ndcg@10", 0.61249, 0.6, 3, "paper", "gtr-base", False)
+TABLE = Table(
+    "NDCG@10",
+    "ndcg@10",
+    ("scifact",),
+    {"scifact": "SciFact"},
+    (Row("mine", "own run", {"scifact": Cell(0.123456789012345678, n=300)}),),
+)
+
+
+@pytest.mark.parametrize("name", ["md", "html"])
+def test_own_against_published_at_the_decimals_that_were_published(name: str) -> None:
+    """The same table in each format that has it."""
+    text = render.FORMATS[name]([TABLE], [DIFFERENCE])
+    for value in ("0.612", "0.600", "+0.012", "0.1235"):
+        assert value in text
+    assert "0.6125" not in text
+    assert "0.0125" not in text
+
+
+def test_csv_loses_no_digit() -> None:
+    assert ",0.12345678901234568," in render.csv([TABLE])
+
+
+def test_a_comparison_is_shown_to_four_decimals() -> None:
+    result = Comparison(
+        n=300,
+        mean_a=0.50004,
+        mean_b=0.51239,
+        difference=0.01235001,
+        low=-0.00123,
+        high=0.02346,
+        p_randomisation=0.04321,
+        p_t=0.0,
+        wins=120,
+        ties=100,
+        losses=80,
+    )
+    row = comparison_table([DatasetComparison("scifact", result, 0.08642)]).splitlines()[-1]
+    assert " ".join(row.split()) == (
+        "scifact 300 0.5000 0.5124 +0.0124 [-0.0012, +0.0235] 0.0432 0.0864 0.0000 120/100/80"
+    )
