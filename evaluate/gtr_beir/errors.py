@@ -8,8 +8,10 @@ GtrBeirError                 exit code 1: the work failed
  ├── FetchError              a download did not end in the right bytes
  └── NumericalError          vectors or scores that are not finite, measures outside [0, 1]
 
-Every message is one sentence: what, where, and what to do next. The command line prints it in one
-place (`gtr_beir.cli.main`); nothing else catches it.
+Every message is one sentence: what, where, and what to do next. The command line prints the one
+that ends a command in one place (`gtr_beir.cli.main`). Elsewhere an error is caught only where the
+work goes on without what failed (a damaged block is computed again, a check goes to the next name),
+where another way is left (the next mirror), or to say more precisely what was wrong.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ def _plan(options: argparse.Namespace) -> None:
     from tabulate import tabulate
 
     from gtr_beir.planning import plan_run
+    from gtr_beir.progress import duration
 
     names = dataset_names(options)
     at_least_one(options, ("depth",))
@@ -76,17 +77,6 @@ def _plan(options: argparse.Namespace) -> None:
     print(f"disk:   {size(sum(entry.disk for entry in plan.datasets))} beside the datasets")
     if not all(entry.counted for entry in plan.datasets):
         print("* tokens estimated: the dataset or the tokenizer is not here")
-
-
-def duration(seconds: float) -> str:
-    """`43 s`, `12 min`, `3.4 h`, `2.1 days`"""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    if seconds < 5_970:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 172_800:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86_400:.1f} days"
 
 
 def size(count: float) -> str:

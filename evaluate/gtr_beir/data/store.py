@@ -9,7 +9,8 @@
         qrels.arrow       query row, document id, document row (-1: not in the corpus), grade
         manifest.json     counts, fingerprints, and size and SHA-256 of every file; written last
 
-CQADupStack is a folder of such folders and a manifest that names its parts.
+CQADupStack is a folder of such folders, one for each forum, without a manifest of its own: which
+forums belong to it the registry says.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -98,9 +99,9 @@ class TokenVectors:
     vectors: npt.NDArray[np.float32]
     lengths: npt.NDArray[np.int64]
 
-    @property
+    @functools.cached_property
     def starts(self) -> npt.NDArray[np.int64]:
-        """int64[texts + 1]: where each text begins, and the end of the last."""
+        """int64[texts + 1]: where each text begins, and the end of the last. Computed once."""
         return np.concatenate(([0], np.cumsum(self.lengths)))
 
     def rows(self, texts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
