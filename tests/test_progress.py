@@ -12,7 +12,7 @@ from doubles import many
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.progress import Progress, Tally, duration
+from gtr_beir.progress import Progress, SharedCount, duration
 from gtr_beir.systems.base import SearchOptions, load_system
 
 
@@ -39,8 +39,8 @@ def test_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     stream = io.StringIO()
     first, second = of_stage(stream), Progress("other", 1000, "documents", quiet=True)
-    first.share(Tally(tmp_path / "done", 2, new=True), 0)
-    second.share(Tally(tmp_path / "done", 2), 1)
+    first.share(SharedCount(tmp_path / "done", 2, new=True), 0)
+    second.share(SharedCount(tmp_path / "done", 2), 1)
     second.skip(200)
     second.advance(300)
     now[0] += 20

@@ -262,7 +262,7 @@ def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> R
 
 
 def _joined(fingerprints: list[str]) -> str:
-    """The one that all parts have, or one over all: each forum reranks candidates of its own."""
+    """The one that all parts have, or one over all: each forum reranks a run of its own."""
     if len(set(fingerprints)) == 1:
         return fingerprints[0]
     return Digest().add("".join(fingerprints)).hex()

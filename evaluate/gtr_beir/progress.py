@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 
-class Tally:
+class SharedCount:
     """What several processes have done of one work: int64[processes, 2] (done, and of that what
     was there already) in a small file. Each writes a row of its own, so none waits for another,
     also not for a dead one."""
@@ -51,21 +51,21 @@ class Progress:
         self._shown = self._start
         self._done = 0
         self._skipped = 0
-        self._tally: tuple[Tally, int] | None = None
+        self._shared: tuple[SharedCount, int] | None = None
 
-    def share(self, tally: Tally, process: int) -> None:
-        """Tell `tally` what this process does from now on, and show what all of them have done."""
-        self._tally = (tally, process)
+    def share(self, count: SharedCount, process: int) -> None:
+        """Tell `count` what this process does from now on, and show what all of them have done."""
+        self._shared = (count, process)
 
     def gather(self) -> None:
         """Count what the other processes did as done here; the sharing is over."""
         done, skipped = self._others()
-        self._tally = None
+        self._shared = None
         self._done += done
         self._skipped += skipped
 
     def _others(self) -> tuple[int, int]:
-        return (0, 0) if self._tally is None else self._tally[0].of_others(self._tally[1])
+        return (0, 0) if self._shared is None else self._shared[0].of_others(self._shared[1])
 
     def begin(self, done: int, total: int | None) -> None:
         """Start anew with `done` of `total` there already."""
@@ -93,9 +93,9 @@ class Progress:
         self._tell()
 
     def _tell(self) -> None:
-        if self._tally is not None:
-            tally, process = self._tally
-            tally.tell(process, self._done, self._skipped)
+        if self._shared is not None:
+            count, process = self._shared
+            count.tell(process, self._done, self._skipped)
 
     def reach(self, done: int) -> None:
         """So much is done in all; what `advance` was not told of was there already."""

@@ -156,7 +156,7 @@ class ColbertSystem:
             "dimension": self.encoder.dimension,
         }
         if options.rerank is not None:
-            facts["candidates"] = int((options.rerank.doc_rows >= 0).sum())
+            facts["reranked"] = int((options.rerank.doc_rows >= 0).sum())
         return Found(run, facts)
 
     def block_search(

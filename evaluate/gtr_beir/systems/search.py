@@ -24,7 +24,7 @@ from gtr_beir.encoders.devices import resolve_device
 from gtr_beir.encoders.precision import products_of
 from gtr_beir.errors import UsageError
 from gtr_beir.files import Digest
-from gtr_beir.progress import Progress, Tally
+from gtr_beir.progress import Progress, SharedCount
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import TopK, empty, merge
 from gtr_beir.systems.base import SearchOptions, load_system
@@ -183,7 +183,7 @@ def search_on(
     if shares > 1:
         with tempfile.TemporaryDirectory() as scratch:
             counts = Path(scratch) / "done"
-            progress.share(Tally(counts, shares, new=True), 0)
+            progress.share(SharedCount(counts, shares, new=True), 0)
             calls = [
                 (
                     name,
@@ -216,11 +216,11 @@ def work_share(
     counts: Path,
 ) -> None:
     """In a process of its own: the blocks of one share, left in the folder of blocks; `counts` is
-    the file of the tally."""
+    the file of the shared count."""
     if settings.device == "cpu":
         torch.set_num_threads(max(1, torch.get_num_threads() // shares))
     system: Any = load_system(name, settings)
     dataset = Dataset(path)
     progress = Progress(name, dataset.n_documents, "documents", quiet=True)
-    progress.share(Tally(counts, shares), share)
+    progress.share(SharedCount(counts, shares), share)
     system.block_search(dataset, options, progress).compute(share, shares)
