@@ -50,6 +50,7 @@ WITHIN = {
         "untrained",
         "tokenizer",
         "hub",
+        "zarr_array",
         "t5x",
         "multi_vector",
         "door",

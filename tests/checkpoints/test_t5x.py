@@ -6,11 +6,14 @@ import gzip
 import itertools
 import json
 import math
+import pickle
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import msgpack
+import numcodecs
 import numpy as np
 import pytest
 import torch
@@ -28,6 +31,7 @@ from gtr_beir.encoders.base import encode
 from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.encoders.t5 import T5Model
 from gtr_beir.errors import CheckpointError, UsageError
+from mistakes import Trap
 
 REAL = SHARED / "t5x" / "test_de_t5_tiny.checkpoint_1000"
 SEQUENCES = [[5, 900, 1], [1], [*list(range(100, 400)), 1], [7] * 40 + [1], [31_999, 3, 3, 1]]
@@ -224,7 +228,7 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
         (lambda t: t.pop("projection_layer"), r"lacks projection_layer/kernel"),
         (
             lambda t: t.update(decoder=t["encoder"]),
-            r"has arrays that GTR has not: decoder/encoder_norm/scale",
+            r"has arrays that GTR does not have: decoder/encoder_norm/scale",
         ),
         (
             lambda t: t["encoder"]["layers_0"]["mlp"].update(
@@ -237,7 +241,7 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
             lambda t: t["encoder"]["layers_0"]["attention"]["query"]["kernel"]["kvstore"].update(
                 path="../elsewhere"
             ),
-            r"the folder of an array, \.\./elsewhere, is not there",
+            r"lacks \.\./elsewhere, the folder of an array",
         ),
         (
             lambda t: t["encoder"]["layers_1"]["mlp"]["wi"]["kernel"]["metadata"].update(
@@ -254,12 +258,160 @@ def test_what_does_not_fit_is_named(change: Any, sentence: str, real: Path, tmp_
         T5Model(T5xArrays(path), dtype="fp32", device="cpu")
 
 
-def test_integers_are_no_weights(real: Path, tmp_path: Path) -> None:
+WO = "target.encoder.layers_0.mlp.wo.kernel"
+WO_NAME = "encoder.block.0.layer.1.DenseReluDense.wo.weight"
+
+
+def described(path: Path, **values: Any) -> Path:
+    """Change what is said of one array, in its folder and in `checkpoint`."""
+    about = path / WO / ".zarray"
+    about.write_text(json.dumps({**json.loads(about.read_text()), **values}))
+    told = {key: values[key] for key in ("dtype", "compressor", "chunks") if key in values}
+    changed_tree(
+        path, lambda t: t["encoder"]["layers_0"]["mlp"]["wo"]["kernel"]["metadata"].update(told)
+    )
+    return about.parent
+
+
+@pytest.mark.parametrize("numbers", ["<i4", "|O", "<M8[s]", "|S8", "|V4", "<c8", ["<f4"], None])
+def test_only_floating_numbers_are_weights(numbers: Any, real: Path, tmp_path: Path) -> None:
     path = copy_of(real, tmp_path)
-    about = path / "target.encoder.layers_0.mlp.wo.kernel" / ".zarray"
-    about.write_text(about.read_text().replace("<f4", "<i4"))
-    with pytest.raises(CheckpointError, match=r"mlp/wo/kernel is of type int32, not of a floating"):
+    described(path, dtype=numbers)
+    with pytest.raises(CheckpointError, match=r"mlp.wo.kernel/.zarray .* not a floating-point"):
         T5Model(T5xArrays(path), dtype="fp32", device="cpu")
+
+
+@pytest.fixture
+def unpickling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numcodecs as it was before its pickle codec was switched off."""
+
+    def decode(self: Any, buffer: Any, out: Any = None) -> Any:
+        return np.array(pickle.loads(bytes(buffer)), dtype=object)  # noqa: S301
+
+    numcodecs.registry.register_codec(numcodecs.pickles.Pickle)
+    monkeypatch.setattr(numcodecs.pickles.Pickle, "decode", decode)
+
+
+@pytest.mark.usefixtures("unpickling")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"compressor": {"id": "pickle", "protocol": 5}},
+        {"filters": [{"id": "pickle", "protocol": 5}], "compressor": None},
+        {"filters": [{"id": "pickle", "protocol": 5}], "compressor": None, "dtype": "|O"},
+        {"filters": [{"id": "json2"}], "dtype": "|O"},
+        {"filters": [{"id": "delta", "dtype": "<f4"}]},
+        {"compressor": {"id": "lz4"}},
+        {"compressor": {"id": ["gzip"]}},
+        {"compressor": "gzip5"},
+    ],
+)
+def test_no_other_codec_or_filter_is_run(values: Any, real: Path, tmp_path: Path) -> None:
+    path = copy_of(real, tmp_path)
+    mark = tmp_path / "executed"
+    (described(path, **values) / "0.0").write_bytes(pickle.dumps(Trap(mark)))
+    with pytest.raises(CheckpointError, match=r"\.zarray (asks for the|describes an array of)"):
+        T5Model(T5xArrays(path), dtype="fp32", device="cpu")
+    assert not mark.exists()
+
+
+CODECS = [
+    None,
+    numcodecs.GZip(1),
+    numcodecs.Zlib(9),
+    numcodecs.Blosc("lz4", 5, 1),
+    numcodecs.Blosc("zstd", 3, 2),
+    numcodecs.Blosc("zlib", 3, 0),
+    numcodecs.Zstd(3),
+]
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=str)
+@pytest.mark.parametrize("numbers", ["<f4", ">f8", "<f2", "bfloat16"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_in_every_form(
+    codec: Any, numbers: str, order: str, real: Path, tmp_path: Path
+) -> None:
+    """The same values in any codec, type and cut; bfloat16 has its own rounding."""
+    path = copy_of(real, tmp_path)
+    values = torch.randn(8, 4, generator=torch.Generator().manual_seed(1)).bfloat16()
+    compressor = codec and codec.get_config()
+    folder = described(path, dtype=numbers, compressor=compressor, chunks=[3, 3], order=order)
+    padded = torch.full((9, 6), 7.0, dtype=torch.bfloat16)
+    padded[:8, :4] = values.half().bfloat16() if numbers == "<f2" else values
+    for row, column in itertools.product(range(3), range(2)):
+        block = padded[row * 3 : row * 3 + 3, column * 3 : column * 3 + 3]
+        if numbers == "bfloat16":
+            array = block.contiguous().view(torch.int16).numpy()
+        else:
+            array = block.float().numpy().astype(numbers)
+        content = array.tobytes(order)
+        packed = content if codec is None else bytes(codec.encode(content))
+        (folder / f"{row}.{column}").write_bytes(packed)
+    arrays = T5xArrays(path)
+    assert torch.equal(arrays.tensor(WO_NAME), padded[:8, :4].float().t())
+    kinds = {"<f4": "float32", ">f8": "float64", "<f2": "float16"}
+    assert kinds.get(numbers, numbers) in arrays.stored
+
+
+@pytest.mark.parametrize("codec", CODECS[1:], ids=str)
+@pytest.mark.parametrize("damage", ["bomb", "short", "cut", "noise"])
+def test_a_chunk_is_as_large_as_it_should_be(
+    codec: Any, damage: str, real: Path, tmp_path: Path
+) -> None:
+    """A chunk that would grow further is named, and is not let grow."""
+    path = copy_of(real, tmp_path)
+    chunk = described(path, compressor=codec.get_config()) / "0.0"
+    sizes = {"bomb": 1 << 26, "short": 64}
+    packed = bytes(codec.encode(bytes(sizes.get(damage, 128))))
+    chunk.write_bytes({"cut": packed[:-5], "noise": b"\x13" * 40}.get(damage, packed))
+    tracemalloc.start()
+    with pytest.raises(CheckpointError, match=r"wo.kernel/0.0 cannot be read .*get the checkpoi"):
+        T5xArrays(path).tensor(WO_NAME)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"chunks": [4, 8]}, "cuts an array of shape"),
+        ({"chunks": [0, 4]}, "is not the description of an array"),
+        ({"chunks": [True, 4]}, "is not the description of an array"),
+        ({"chunks": [-8, 4]}, "is not the description of an array"),
+        ({"chunks": [4]}, "cuts an array of shape"),
+        ({"shape": 8}, "is not the description of an array"),
+        ({"shape": [1 << 31, 1 << 31]}, "too large for GTR"),
+        ({"shape": [4, 8], "chunks": [4, 4]}, r"has shape \[4, 8\] in .*but \[8, 4\] in the file"),
+        ({"zarr_format": 3}, "is not the description of an array"),
+        ({"order": "K"}, "has an order"),
+        ({"dimension_separator": "/"}, "has an order or a dimension separator"),
+    ],
+)
+def test_descriptions_of_arrays_that_are_wrong(
+    values: Any, sentence: str, real: Path, tmp_path: Path
+) -> None:
+    path = copy_of(real, tmp_path)
+    described(path, **values)
+    with pytest.raises(CheckpointError, match=rf"mlp.wo.kernel.*{sentence}"):
+        T5xArrays(path).tensor(WO_NAME)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 60_000, "[" * 100_000, "{}", "x"])
+def test_descriptions_that_are_no_objects(text: str, real: Path, tmp_path: Path) -> None:
+    path = copy_of(real, tmp_path)
+    (path / WO / ".zarray").write_text(text)
+    with pytest.raises(CheckpointError, match=r"mlp.wo.kernel/.zarray is not .* cannot be used"):
+        T5xArrays(path).tensor(WO_NAME)
+
+
+def test_the_two_descriptions_must_agree(real: Path, tmp_path: Path) -> None:
+    """Chunks of another cut of the same size would give the same numbers at other places."""
+    path = copy_of(real, tmp_path)
+    about = path / WO / ".zarray"
+    about.write_text(about.read_text().replace('"chunks":[8,4]', '"chunks":[4,4]'))
+    with pytest.raises(CheckpointError, match=r"has chunks \[4, 4\] in .* but \[8, 4\] in"):
+        T5xArrays(path).tensor(WO_NAME)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +420,9 @@ def test_integers_are_no_weights(real: Path, tmp_path: Path) -> None:
 def test_descriptions_that_are_none(change: Any, real: Path, tmp_path: Path) -> None:
     path = copy_of(real, tmp_path)
     changed_tree(path, lambda t: t["encoder"]["layers_0"]["mlp"]["wi"]["kernel"].update(change))
-    with pytest.raises(CheckpointError, match="does not say what and where encoder/layers_0/ml"):
+    with pytest.raises(
+        CheckpointError, match="does not give the shape and the place of encoder/layers_0/ml"
+    ):
         T5xArrays(path)
 
 

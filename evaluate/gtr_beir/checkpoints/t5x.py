@@ -2,18 +2,16 @@
 
 A T5X checkpoint is a folder: `checkpoint` (msgpack: the tree of names, small arrays in place, and
 for each large one where it is) and a zarr array for each large one. Optimizer state is not read.
+Nothing is run that a checkpoint names, and what it may make grow has a bound.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from gtr_beir.checkpoints.layout import (
@@ -32,6 +30,15 @@ from gtr_beir.checkpoints.layout import (
     GtrShape,
     difference,
     require_usable,
+)
+from gtr_beir.checkpoints.zarr_array import (
+    BFLOAT16,
+    DESCRIPTION,
+    NUMBERS,
+    ArrayDescription,
+    describe,
+    floats,
+    read,
 )
 from gtr_beir.errors import CheckpointError, UsageError
 from gtr_beir.files import Digest, hash_file
@@ -55,6 +62,13 @@ _LAYER = {
 }
 _NDARRAY, _SCALAR = 1, 3
 """Flax's msgpack extension types that hold an array: (shape, type name, bytes)."""
+_SMALL = frozenset(
+    {
+        *NUMBERS.values(),
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    }
+)
+"""The types of arrays in the file itself; integers count steps, and are no weights."""
 _GIN = re.compile(r"^\s*(?:[\w./]+\.)?(num_heads|head_dim)\s*=\s*(\d+)\s*$", re.IGNORECASE | re.M)
 
 
@@ -65,8 +79,6 @@ class T5xArrays:
     UsageError if there is no such folder, and CheckpointError, naming the arrays, if they are not
     those of GTR.
     """
-
-    stored = ("float32",)
 
     def __init__(self, path: Path, *, heads: int | None = None):
         self.path = path
@@ -80,22 +92,33 @@ class T5xArrays:
         }
         problem = difference(self.shape.arrays(), found)
         if problem:
-            raise CheckpointError(f"{path} is no T5X checkpoint of GTR: it {problem}")
+            raise CheckpointError(f"{path} is not a T5X checkpoint of GTR: it {problem}")
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The number types in which the arrays are stored."""
+        leaves = [(name, self._leaves[name]) for name in self._names.values()]
+        return tuple(
+            sorted(
+                {
+                    str(leaf.dtype)
+                    if isinstance(leaf, np.ndarray)
+                    else _description(self.path, name, leaf).type
+                    for name, leaf in leaves
+                }
+            )
+        )
 
     def tensor(self, name: str) -> torch.Tensor:
         """One array as float32; T5X keeps matrices as [in, out], which is turned here."""
         theirs = self._names[name]
         leaf = self._leaves[theirs]
-        array = leaf if isinstance(leaf, np.ndarray) else _read_zarr(self.path, theirs, leaf)
-        if tuple(array.shape) != self._leaf_shape(theirs):
-            raise CheckpointError(
-                f"{self.path}: {theirs} has shape {list(array.shape)} on disk, but "
-                f"{list(self._leaf_shape(theirs))} in the file `checkpoint`"
-            )
+        small = isinstance(leaf, np.ndarray)
+        array = leaf if small else read(_description(self.path, theirs, leaf))
         if array.dtype.kind != "f":
             raise CheckpointError(
-                f"{self.path}: {theirs} is of type {array.dtype}, not of a floating one; get the "
-                "checkpoint again"
+                f"{self.path}: {theirs} is of type {array.dtype}, which is not a floating-point "
+                "type; get the checkpoint again"
             )
         tensor = torch.from_numpy(np.array(array, dtype=np.float32))
         if _is_turned(name):
@@ -111,7 +134,8 @@ class T5xArrays:
             if isinstance(leaf, np.ndarray):
                 digest.add(str(leaf.shape)).add(np.ascontiguousarray(leaf).tobytes())
             else:
-                for file in sorted(_zarr_folder(self.path, leaf).iterdir()):
+                folder = _zarr_folder(self.path, leaf)
+                for file in sorted(file for file in folder.iterdir() if file.is_file()):
                     digest.add(file.name).add(hash_file(file))
         return digest.hex()
 
@@ -172,15 +196,20 @@ def _is_turned(name: str) -> bool:
     return name != EMBEDDING
 
 
+def require_there(path: Path) -> None:
+    """UsageError unless a T5X checkpoint lies in the folder."""
+    if not (path / "checkpoint").is_file():
+        raise UsageError(
+            f"there is no T5X checkpoint in {path}; give the folder that holds the file "
+            "`checkpoint` and a folder for each array"
+        )
+
+
 def _tree(path: Path) -> Any:
     import msgpack
 
+    require_there(path)
     file = path / "checkpoint"
-    if not file.is_file():
-        raise UsageError(
-            f"there is no T5X checkpoint in {path}: it would hold a file `checkpoint` and a folder "
-            "for each array"
-        )
     try:
         tree = msgpack.unpackb(
             file.read_bytes(), ext_hook=_small_array, strict_map_key=False, raw=False
@@ -206,10 +235,12 @@ def _small_array(code: int, data: bytes) -> Any:
     if code not in (_NDARRAY, _SCALAR):
         return None
     shape, dtype, content = msgpack.unpackb(data, raw=False)
-    if dtype == "bfloat16":
-        bits = np.frombuffer(content, dtype=np.uint16).astype(np.uint32) << 16
-        return bits.view(np.float32).reshape(shape)
-    return np.frombuffer(content, dtype=np.dtype(str(dtype))).reshape(shape)
+    known = dtype in _SMALL and isinstance(content, bytes)
+    if not known or not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"an array of type {str(dtype)[:40]} and shape {str(shape)[:40]}")
+    if dtype == BFLOAT16:
+        return floats(content, BFLOAT16).reshape(shape)
+    return np.frombuffer(content, dtype=np.dtype(dtype)).reshape(shape)
 
 
 def _leaves(tree: Any, path: Path, above: str = "") -> dict[str, Any]:
@@ -224,7 +255,10 @@ def _leaves(tree: Any, path: Path, above: str = "") -> dict[str, Any]:
             sizes = about.get("shape") if isinstance(about, dict) else None
             told = isinstance(sizes, list) and all(isinstance(size, int) for size in sizes)
             if not told or not isinstance(where, dict):
-                raise CheckpointError(f"{path}/checkpoint does not say what and where {full} is")
+                raise CheckpointError(
+                    f"{path}/checkpoint does not give the shape and the place "
+                    f"of {full}; get the checkpoint again"
+                )
             leaves[full] = value
         elif isinstance(value, dict) and value.get("__msgpack_chunked_array__"):
             leaves[full] = np.concatenate(
@@ -257,9 +291,11 @@ def _names(leaves: dict[str, Any], path: Path) -> dict[str, str]:
     extra = sorted(leaves.keys() - set(names.values()))
     if missing or extra:
         told = [f"lacks {', '.join(missing[:3])}"] if missing else []
-        told += [f"has arrays that GTR has not: {', '.join(extra[:3])}"] if extra else []
+        told += [f"has arrays that GTR does not have: {', '.join(extra[:3])}"] if extra else []
         more = f" ({len(missing)} and {len(extra)} in all)" if len(missing + extra) > 6 else ""
-        raise CheckpointError(f"{path} is no T5X checkpoint of GTR: it {', and '.join(told)}{more}")
+        raise CheckpointError(
+            f"{path} is not a T5X checkpoint of GTR: it {', and '.join(told)}{more}"
+        )
     return names
 
 
@@ -269,31 +305,28 @@ def _zarr_folder(path: Path, leaf: dict[str, Any]) -> Path:
     folder = path / told.rpartition("/")[2]
     if folder.resolve().parent != path.resolve() or not (folder / ".zarray").is_file():
         raise CheckpointError(
-            f"{path}: the folder of an array, {told}, is not there; get the checkpoint again"
+            f"{path} lacks {told}, the folder of an array; get the checkpoint again"
         )
     return folder
 
 
-def _read_zarr(path: Path, name: str, leaf: dict[str, Any]) -> npt.NDArray[Any]:
-    """The whole array. zarr takes a chunk that is not there for zeros, so each is looked for."""
-    import zarr
-
-    folder = _zarr_folder(path, leaf)
-    try:
-        array = zarr.open_array(store=str(folder), mode="r", zarr_format=2)
-        grid = [range(-(-n // size)) for n, size in zip(array.shape, array.chunks, strict=True)]
-        for place in itertools.product(*grid):
-            chunk = folder / ".".join(map(str, place))
-            if not chunk.is_file():
-                raise CheckpointError(
-                    f"{chunk} is missing, a part of {name}; get the checkpoint again"
-                )
-        return np.asarray(array[...])
-    except (ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, zlib.error) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(
-            f"{folder}, which holds {name}, cannot be read ({reason}); get the checkpoint again"
-        ) from error
+def _description(path: Path, name: str, leaf: dict[str, Any]) -> ArrayDescription:
+    """What the array's folder says of it, which must be what the file `checkpoint` says."""
+    description = describe(_zarr_folder(path, leaf))
+    told = {
+        "shape": list(description.shape),
+        "chunks": list(description.chunks),
+        "dtype": description.numbers,
+        "compressor": description.codec,
+    }
+    for what, value in leaf["metadata"].items():
+        given = value.get("id") if what == "compressor" and isinstance(value, dict) else value
+        if what in told and given != told[what]:
+            raise CheckpointError(
+                f"{path}: {name} has {what} {told[what]} in {description.folder.name}/"
+                f"{DESCRIPTION}, but {given} in the file `checkpoint`; get the checkpoint again"
+            )
+    return description
 
 
 def _gin_files(path: Path) -> list[tuple[Path, dict[str, int]]]:
