@@ -59,7 +59,7 @@ WITHIN = {
         "proof",
     ],
     "work": ["blocks", "store", "executors"],
-    "ranking": ["topk", "runs", "measures", "significance"],
+    "ranking": ["exact", "topk", "runs", "measures", "significance"],
     "encoders": [
         "base",
         "devices",

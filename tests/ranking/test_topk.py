@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gtr_beir.errors import NumericalError
 from gtr_beir.ranking.topk import TopK, dense_top_k, merge, order_key, sort_and_cut
+from ranking.rational import exact_score, nearest
 
 
 def brute(queries, documents, id_ranks, k, excluded):
@@ -106,3 +107,135 @@ def test_pads_go_last() -> None:
         np.array([[-1, 0, 1]], np.int32),
     )
     assert sort_and_cut(found, 3).rows.tolist() == [[7, 4, -1]]
+
+
+def exact_ranking(queries, documents, id_ranks, k, excluded):
+    """Rows and scores in rational arithmetic, rounded once; pads as `TopK` has them."""
+    rows = np.full((len(queries), k), -1, np.int32)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    for query, vector in enumerate(queries):
+        found = [
+            (nearest(exact_score(vector, document)), int(id_ranks[row]), row)
+            for row, document in enumerate(documents)
+            if excluded is None or row != excluded[query]
+        ]
+        for column, (score, _, row) in enumerate(sorted(found, reverse=True)[:k]):
+            rows[query, column], scores[query, column] = row, score
+    return rows, scores
+
+
+def adversarial(seed):
+    """Few vectors that are hard to rank: twins, twins a last bit apart, sums that cancel, middles
+    of two floats, denormals, lengths from 1e-20 to 1e15, scores below 0."""
+    draw = np.random.default_rng(seed)
+    count, dimension = int(draw.integers(1, 60)), int(draw.choice([1, 2, 3, 8, 24]))
+    kind = seed % 7
+    documents = draw.standard_normal((count, dimension))
+    queries = draw.standard_normal((int(draw.choice([2, 3, 9])), dimension))
+    if kind == 1:
+        documents *= 10.0 ** draw.integers(-20, 16, (count, 1))
+    elif kind == 2:
+        documents *= 1e-30
+        queries *= 10.0 ** draw.integers(-16, -8, (len(queries), 1))
+    elif kind == 3:
+        documents = np.where(draw.random(documents.shape) < 0.5, documents, documents[:1])
+        documents *= 10.0 ** draw.integers(-44, -36)
+    elif kind == 4:
+        documents = np.tile(documents[:1], (count, 1))
+    elif kind == 5:
+        documents, queries = -np.abs(documents), np.abs(queries)
+    documents, queries = documents.astype(np.float32), queries.astype(np.float32)
+    if kind in (0, 4, 5):
+        twin = draw.integers(0, count, count)
+        documents = documents[twin]
+        up = draw.random(documents.shape) < 0.1
+        documents = np.where(up, np.nextafter(documents, np.float32(2)), documents)
+    if kind == 6:
+        # A middle of two floats, and something far below it.
+        low = draw.choice([-(2.0**-40), 0, 2.0**-40], (count, dimension))
+        documents = low.astype(np.float32)
+        documents[:, 0] = 1 + draw.integers(0, 4, count) * 2.0**-23
+        queries[:] = np.float32(2.0**-40)
+        queries[:, 0] = 1
+        if dimension > 1:
+            documents[:, 1] = 2.0**-12 * draw.integers(-1, 2, count)
+            queries[:, 1] = 2.0**-12
+    excluded = draw.integers(-1, count, len(queries)).astype(np.int32) if seed % 2 else None
+    return queries, documents, draw.permutation(count).astype(np.int32), excluded, draw
+
+
+@pytest.mark.parametrize("seed", range(350))
+def test_equal_to_rational_arithmetic(seed: int) -> None:
+    queries, documents, id_ranks, excluded, draw = adversarial(seed)
+    for k in (1, int(draw.integers(2, 20)), len(documents) + 3):
+        rows, scores = exact_ranking(queries, documents, id_ranks, k, excluded)
+        for size in (len(documents), 7):
+            found = blocked(queries, documents, id_ranks, k, excluded, size)
+            assert (found.rows == rows).all()
+            assert (found.scores == scores).all()
+
+
+def test_scores_below_the_smallest_normal_number() -> None:
+    """Where single precision has no product left, every document is a candidate."""
+    documents = np.array([[1e-30, 0], [0, 1e-30], [2e-30, 0]], np.float32)
+    queries = np.array([[1e-14, 3e-14], [1e-16, 1e-16]], np.float32)
+    id_ranks = np.arange(3, dtype=np.int32)
+    found = blocked(queries, documents, id_ranks, 2, None, 3)
+    rows, scores = exact_ranking(queries, documents, id_ranks, 2, None)
+    assert found.rows.tolist() == rows.tolist() == [[1, 2], [2, 1]]
+    assert (found.scores == scores).all()
+
+
+@pytest.mark.parametrize("seed", range(0, 350, 5))
+def test_any_floor_and_any_order_of_blocks(seed: int) -> None:
+    """Each block is searched with a floor of any other blocks, as several processes, kills and
+    damage leave them: what is merged at last is the same."""
+    queries, documents, id_ranks, excluded, draw = adversarial(seed)
+    k = int(draw.integers(1, 12))
+    rows, scores = exact_ranking(queries, documents, id_ranks, k, excluded)
+    size = int(draw.integers(3, 12))
+    found: dict[int, TopK] = {}
+    starts = list(range(0, len(documents), size))
+    for start in [*draw.permutation(starts), *draw.permutation(starts)]:
+        known = [found[other] for other in found if other != start and draw.random() < 0.7]
+        floor = None
+        for other in known:
+            floor = merge(floor, other, k)
+        found[start] = dense_top_k(
+            queries,
+            documents[start : start + size],
+            id_ranks=id_ranks[start : start + size],
+            first_row=start,
+            k=k,
+            excluded=excluded,
+            floor=floor,
+        )
+    best = None
+    for start in draw.permutation(starts):
+        best = merge(best, found[start], k)
+    assert best is not None
+    assert (best.rows == rows).all()
+    assert (best.scores == scores).all()
+
+
+def test_a_floor_leaves_little() -> None:
+    """What the k best elsewhere beat is not returned; an equal score is decided by the id."""
+    documents = np.array([[1], [2], [3], [2]], np.float32)
+    query = np.ones((1, 1), np.float32)
+
+    def search(low: int, high: int, floor: TopK | None) -> TopK:
+        return dense_top_k(
+            query,
+            documents[low:high],
+            id_ranks=np.array([0, 2, 1, 3], np.int32)[low:high],
+            first_row=low,
+            k=1,
+            floor=floor,
+        )
+
+    second = search(1, 2, None)
+    assert search(0, 1, second).rows.tolist() == [[-1]]
+    assert search(2, 3, second).rows.tolist() == [[2]]
+    assert search(3, 4, second).rows.tolist() == [[3]]
+    assert search(1, 2, search(3, 4, None)).rows.tolist() == [[-1]]
+    assert search(0, 1, TopK(*(part[:, :0] for part in vars(second).values()))).rows[0, 0] == 0

@@ -5,8 +5,14 @@ place of each document's id in ascending byte order).
 
 A block is searched in two steps. A matrix product in single precision finds candidates, with a
 margin that covers its rounding error; the candidates' scores are then computed again, each as one
-dot product that is rounded correctly to float32. So the kept scores, and the order, do not depend
-on block size, tile shape, threads or the device, and equal vectors get equal scores.
+dot product that is rounded correctly to float32 (`ranking.exact`). So the kept scores, and the
+order, do not depend on block size, tile shape, threads or the device, and equal vectors get equal
+scores.
+
+The best that were found in other blocks are a floor: a document is dropped if k others are known to
+be better, whichever they are. The order is strict, so a document of the final top k never has k
+better ones, and no floor can drop it. Blocks may therefore be searched in any order, at any time,
+with different floors or none: merged, they give the same top k.
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.errors import NumericalError
+from gtr_beir.ranking.exact import ExactScores, norms_of
 
 if TYPE_CHECKING:
     import torch  # imported where vectors are searched: whoever only ranks starts without it
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 _TILE_SCORES = 1 << 24
 """Scores held at once by all threads: 64 MiB in float32."""
 
-_PIECE, _WORTH_LAYING_OUT, _SAMPLED, _GATHERED = 512, 8, 16, 4096
+_PIECE, _WORTH_LAYING_OUT, _SAMPLED = 512, 8, 16
 
 NO_DOCUMENT = -1
 """Pads the rows of a ranking that is shorter than k; its score is minus infinity."""
@@ -108,13 +115,15 @@ def dense_top_k(
     k: int,
     excluded: npt.NDArray[np.int32] | None = None,
     device: str = "cpu",
+    floor: TopK | None = None,
 ) -> TopK:
-    """Exact top k of one block by dot product.
+    """Exact top k of one block by dot product, or what of it can still be among the k best.
 
     queries: float32[Q, dim]; documents: float32[n, dim]; id_ranks: int32[n] of these documents;
     first_row: the corpus row of documents[0]; excluded: int32[Q], a corpus row that a query must
-    not return (-1: none); device: where the matrix product runs. Returns rankings of k columns,
-    padded where the block is shorter. Raises NumericalError if a score may not be finite.
+    not return (-1: none); device: where the matrix product runs; floor: rankings of documents
+    outside of this block, in order, whose k-th best a document must beat. Returns rankings of k
+    columns, padded where fewer were found. Raises NumericalError if a score may not be finite.
     """
     import torch
 
@@ -122,8 +131,8 @@ def dense_top_k(
     if not len(documents) or not len(queries):
         return best
     block = _Block(documents, np.asarray(id_ranks), first_row, k, device)
-    norms = np.linalg.norm(queries.astype(np.float64), axis=1)
-    if not block.largest * float(norms.max()) < np.finfo(np.float32).max:
+    norms = norms_of(queries)
+    if not block.largest * float(norms.max()) < float(np.finfo(np.float32).max) / 2:
         raise NumericalError("a score is not finite; the vectors or the queries hold NaN")
     # Each thread works alone on its own queries: threads that meet after every small step, as
     # torch's own do, wait for each other most of the time.
@@ -134,7 +143,7 @@ def dense_top_k(
         torch.set_num_threads(1)
         rows = slice(start, start + tile)
         own = None if excluded is None else excluded[rows] - first_row
-        block.search(queries[rows], norms[rows], own, best, start)
+        block.search(queries[rows], norms[rows], own, best, start, _Floor.of(floor, k, rows))
 
     try:
         with futures.ThreadPoolExecutor(threads) as pool:
@@ -143,6 +152,23 @@ def dense_top_k(
     finally:
         torch.set_num_threads(threads)
     return best
+
+
+@dataclass(frozen=True)
+class _Floor:
+    """What documents must beat: the k-th best's score and order key, of each of some queries."""
+
+    scores: list[float]
+    keys: list[int]
+
+    @classmethod
+    def of(cls, floor: TopK | None, k: int, queries: slice) -> _Floor | None:
+        """None: k are not known yet, of any query. A row that is not full asks for nothing."""
+        if floor is None or floor.rows.shape[1] < k:
+            return None
+        scores, ranks = floor.scores[queries, k - 1], floor.id_ranks[queries, k - 1]
+        keys = np.where(ranks >= 0, order_key(scores, ranks), np.iinfo(np.int64).min)
+        return cls(scores.tolist(), keys.tolist())
 
 
 class _Block:
@@ -160,10 +186,10 @@ class _Block:
 
         torch.set_float32_matmul_precision("highest")  # the margin is that of true single precision
         self._array = np.ascontiguousarray(documents)
-        self._documents = torch.from_numpy(self._array)
-        self._on_device = self._documents.to(device)
+        self._on_device = torch.from_numpy(self._array).to(device)
         self._id_ranks, self._first_row, self._k = id_ranks, first_row, k
-        self.largest = float(torch.linalg.vector_norm(self._documents, dim=1).max())
+        self._norms = norms_of(self._array)
+        self.largest = float(self._norms.max())
 
     def search(
         self,
@@ -172,6 +198,7 @@ class _Block:
         excluded: npt.NDArray[np.int32] | None,
         best: TopK,
         first: int,
+        floor: _Floor | None,
     ) -> None:
         """Write the rankings of some queries into `best`, from its row `first` on."""
         import torch
@@ -182,42 +209,37 @@ class _Block:
         if excluded is not None:
             held = np.flatnonzero((excluded >= 0) & (excluded < count))
             scores[held, excluded[held]] = -np.inf
-        # |computed - true| <= (dim + 4) 2^-24 |q| |d| for a sum of dim products in single
-        # precision in any order; two such errors may lie between a document and the k-th.
-        margins = 2 * (dimension + 4) * 2.0**-24 * self.largest * norms
+        errors = _error_bound(dimension, norms, self.largest)
+        exact_scores, wide = ExactScores(self._array, self._norms), part.double()
         for query in range(len(part)):
-            found = _candidates(scores[query], self._k, float(margins[query]))
+            least = -math.inf if floor is None else floor.scores[query]
+            found = _candidates(scores[query], self._k, float(errors[query]), least)
             if not len(found):
                 continue
-            exact = self._exact(part[query], found, float(norms[query]))
+            exact = exact_scores(wide[query], float(norms[query]), found)
             key = order_key(exact, self._id_ranks[found])
             order = np.argsort(key)[::-1][: self._k]
+            if floor is not None:
+                order = order[key[order] > floor.keys[query]]
             row = first + query
             best.rows[row, : len(order)] = found[order] + self._first_row
             best.scores[row, : len(order)] = exact[order]
             best.id_ranks[row, : len(order)] = self._id_ranks[found[order]]
 
-    def _exact(
-        self, query: torch.Tensor, found: npt.NDArray[np.int64], norm: float
-    ) -> npt.NDArray[np.float32]:
-        """float32[len(found)]: dot products, rounded correctly, so in whatever order they are
-        summed: in float64, and where that leaves two possible roundings, exactly."""
-        import torch
 
-        dimension = self._array.shape[1]
-        wide = query.double()
-        sums = np.empty(len(found))
-        for start in range(0, len(found), _GATHERED):
-            part = torch.from_numpy(found[start : start + _GATHERED])
-            gathered = self._documents.index_select(0, part).double()
-            sums[start : start + len(part)] = torch.mv(gathered, wide).numpy()
-        error = dimension * 2.0**-52 * self.largest * norm
-        exact = (sums - error).astype(np.float32)
-        for place in np.flatnonzero(exact != (sums + error).astype(np.float32)):
-            products = self._array[found[place]].astype(np.float64) * wide.numpy()
-            exact[place] = math.fsum(products[products != 0].tolist())
-        result: npt.NDArray[np.float32] = exact + np.float32(0.0)  # -0.0 becomes 0.0
-        return result
+def _error_bound(
+    dimension: int, norms: npt.NDArray[np.float64], largest: float
+) -> npt.NDArray[np.float64]:
+    """float64[Q]: how far a score in single precision may be from the true one, rounded.
+
+    A sum of dim products in any order is off by at most dim u / (1 - dim u) |q| |d|, u = 2^-24; 4 u
+    more lets documents that are further apart than this keep their order when they are rounded.
+    What is too small for a normal number may become zero: each of dim values, products and sums.
+    """
+    relative = (dimension * (1 + dimension * 2.0**-23) + 4) * 2.0**-24
+    underflow = dimension * 2.0**-125 * (1 + norms + largest)
+    bound: npt.NDArray[np.float64] = relative * largest * norms + underflow
+    return bound
 
 
 def _product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
@@ -248,10 +270,15 @@ def _product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
     return queries @ documents.T
 
 
-def _candidates(scores: npt.NDArray[np.float32], k: int, margin: float) -> npt.NDArray[np.int64]:
-    """Documents whose true score can be among the k best: those whose computed score is at least
-    the k-th best computed one less the margin. -inf is never one."""
+def _candidates(
+    scores: npt.NDArray[np.float32], k: int, error: float, least: float
+) -> npt.NDArray[np.int64]:
+    """Documents whose true score can be among the k best and reach `least`: error bounds how far a
+    computed score is from the true one. -inf is never one."""
     count = len(scores)
+    if least > -math.inf:
+        found = np.flatnonzero(scores >= _lowered(least, error))
+        return found if len(found) <= k else _closest(found, scores[found], k, error)
     if count <= k:
         return np.flatnonzero(scores > -np.inf)
     # A floor from every sixteenth score leaves little to sort; k scores at or above it prove it.
@@ -259,15 +286,31 @@ def _candidates(scores: npt.NDArray[np.float32], k: int, margin: float) -> npt.N
     wanted = int(k / _SAMPLED + 4 * math.sqrt(k / _SAMPLED)) + 4
     if wanted < len(sample):
         low = np.partition(sample, len(sample) - wanted)[len(sample) - wanted]
-        found = np.flatnonzero(scores >= low - margin)
+        found = np.flatnonzero(scores >= _lowered(low, 2 * error))
         if len(found) >= k:
             held = scores[found]
             floor = np.partition(held, len(held) - k)[len(held) - k]
             if floor >= low:
-                close: npt.NDArray[np.int64] = found[held >= floor - margin]
+                close: npt.NDArray[np.int64] = found[held >= _lowered(floor, 2 * error)]
                 return close
-    floor = np.partition(scores, count - k)[count - k]
-    return np.flatnonzero((scores >= floor - margin) & (scores > -np.inf))
+    found = np.flatnonzero(scores > -np.inf)
+    return found if len(found) <= k else _closest(found, scores[found], k, error)
+
+
+def _closest(
+    found: npt.NDArray[np.int64], held: npt.NDArray[np.float32], k: int, error: float
+) -> npt.NDArray[np.int64]:
+    """Of what was found, that whose true score can reach the k-th best: two errors may lie between
+    a document and the k-th."""
+    floor = np.partition(held, len(held) - k)[len(held) - k]
+    close: npt.NDArray[np.int64] = found[held >= _lowered(floor, 2 * error)]
+    return close
+
+
+def _lowered(score: float | np.float32, by: float) -> np.float32:
+    """A float32 that is surely below a score by so much."""
+    lowered: np.float32 = np.nextafter(np.float32(float(score) - by), np.float32(-np.inf))
+    return lowered
 
 
 def require_finite(vectors: npt.NDArray[Any], what: str, names: list[str]) -> None:
