@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +74,7 @@ def test_web_page_instead_of_a_zip(tmp_path: Path) -> None:
 
 def test_web_page_that_claims_to_be_a_zip(tmp_path: Path) -> None:
     page = b"<html>Sign in to the network</html>"
-    refused(lambda h, _: h.send(page, Content_Type="application/zip"), tmp_path, "another MD5")
+    refused(lambda h, _: h.send(page, Content_Type="application/zip"), tmp_path, "whose MD5 is not")
 
 
 def test_slow_server(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_range_at_another_place(tmp_path: Path) -> None:
 def test_wrong_length(tmp_path: Path) -> None:
     """A length that is too long never ends well; one that is too short gives other bytes."""
     refused(lambda h, _: h.cut(ZIP + b"x" * 10, len(ZIP)), tmp_path, "could not be fetched|MD5")
-    refused(lambda h, _: h.send(ZIP[:-7]), tmp_path, "another MD5")
+    refused(lambda h, _: h.send(ZIP[:-7]), tmp_path, "whose MD5 is not")
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
@@ -127,7 +130,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
 
 
 def test_no_address(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="no address"):
+    with pytest.raises(FetchError, match="not a valid address"):
         download("mirror/toy.zip", tmp_path / "toy.zip", md5=MD5, patience=QUICK)
 
 
@@ -154,6 +157,93 @@ def test_flipped_bit(tmp_path_factory: pytest.TempPathFactory, bit: int, for_eve
     folder = tmp_path_factory.mktemp("flip")
     answer = lambda h, n: h.send_from(bytes(flipped) if n == 1 or for_ever else ZIP)  # noqa: E731
     if for_ever:
-        refused(answer, folder, "another MD5")
+        refused(answer, folder, "whose MD5 is not")
     else:
         fetched(answer, folder)
+
+
+def endless(handler: Handler, status: str, body: Callable[[], bytes], pause: float) -> None:
+    """A head, and a body that never ends; bounded by 20 s, should nobody hang up."""
+    handler.close_connection = True
+    end = time.monotonic() + 20
+    with contextlib.suppress(OSError):
+        handler.wfile.write(status.encode())
+        while time.monotonic() < end:
+            handler.wfile.write(body())
+            handler.wfile.flush()
+            time.sleep(pause)
+
+
+SHORT = replace(QUICK, answer=0.4, window=0.4, floor=1000)
+OK = "HTTP/1.1 200 OK\r\n"
+
+
+def ended(answer: Answer, folder: Path, match: str, *, size: int | None = None) -> None:
+    """The download fails soon, in one sentence, and nothing has the final name."""
+    start = time.monotonic()
+    with serving(answer) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        with pytest.raises(FetchError, match=match) as caught:
+            url = f"{server.url}/toy.zip"
+            download(url, folder / "toy.zip", md5=MD5, size=size, patience=SHORT)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - start < 8
+    assert not (folder / "toy.zip").exists()
+
+
+@pytest.mark.parametrize("head", [OK, f"{OK}Content-Length: 99999999\r\n"])
+def test_a_body_longer_than_the_registry_says(head: str, tmp_path: Path) -> None:
+    answer = lambda h, _: endless(h, f"{head}\r\n", lambda: b"x" * 65_536, 0)  # noqa: E731
+    ended(answer, tmp_path, "sends more than the 100,000 bytes that the file", size=100_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_body_of_the_size_in_the_registry(tmp_path: Path) -> None:
+    with serving(lambda h, _: h.send_from(ZIP)) as server:
+        url = f"{server.url}/toy.zip"
+        download(url, tmp_path / "toy.zip", md5=MD5, size=len(ZIP), patience=QUICK)
+        with pytest.raises(FetchError, match="sends more than"):
+            download(url, tmp_path / "b.zip", md5=MD5, size=len(ZIP) - 1, patience=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (f"{OK}Content-Length: {len(ZIP)}\r\n\r\n", b"P"),
+        (f"{OK}\r\n", b"P"),
+        (f"{OK}Transfer-Encoding: chunked\r\n\r\n", b"0"),
+        (f"{OK}Transfer-Encoding: chunked\r\n\r\n", b"1\r\nP\r\n"),
+    ],
+)
+def test_a_drip(head: str, piece: bytes, tmp_path: Path) -> None:
+    answer = lambda h, _: endless(h, head, lambda: piece, 0.02)  # noqa: E731
+    ended(answer, tmp_path, "sends less than 1,000 bytes a second; run again later")
+
+
+@pytest.mark.parametrize(
+    "piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"x", b"X-Header: 1\r\n", b"HTTP/1.1 102 P\r\n\r\n"]
+)
+def test_an_answer_that_never_begins(piece: bytes, tmp_path: Path) -> None:
+    start = "" if piece.startswith(b"HTTP") else OK
+    answer = lambda h, _: endless(h, start, lambda: piece, 0.01)  # noqa: E731
+    ended(answer, tmp_path, "could not be fetched .no answer in time.; run|answered 102")
+
+
+def test_always_at_another_place(tmp_path: Path) -> None:
+    """Starting over is no progress."""
+
+    def answer(handler: Handler, _: int) -> None:
+        if handler.headers.get("Range"):
+            handler.send(ZIP[10:], 206, Content_Range=f"bytes 10-{len(ZIP) - 1}/{len(ZIP)}")
+        else:
+            handler.cut(ZIP, 5000)
+
+    ended(answer, tmp_path, "could not be fetched")
+
+
+def test_a_byte_a_request(tmp_path: Path) -> None:
+    few = replace(SHORT, requests=20)
+    with serving(lambda h, _: h.cut(ZIP, 1)) as server:
+        with pytest.raises(FetchError, match=r"could not be fetched .*; run again"):
+            download(f"{server.url}/toy.zip", tmp_path / "toy.zip", md5=MD5, patience=few)
+        assert len(server.requests) == 20

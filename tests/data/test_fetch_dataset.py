@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -126,7 +130,7 @@ def test_mirrors_are_tried_when_the_server_is_down(
     def hub_files(repository: str, revision: str | None, patterns: list[str], work: Path) -> None:
         asked.append((repository, revision))
         if repository == "BeIR/toy":
-            raise FetchError("the hub did not give BeIR/toy (HfHubHTTPError)")
+            raise FetchError("BeIR/toy could not be fetched from the hub (HfHubHTTPError)")
         work.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(io.BytesIO(ZIP)) as packed:
             for name in ("corpus.jsonl", "queries.jsonl"):
@@ -137,9 +141,65 @@ def test_mirrors_are_tried_when_the_server_is_down(
         )
 
     monkeypatch.setattr(mirrors, "_hub_files", hub_files)
+    monkeypatch.setattr(mirrors, "hub_is_reachable", lambda: True)
     hub = {"beir": "BeIR/toy", "mteb": "mteb/toy", "mteb_revision": "abc"}
     with serving(lambda h, _: h.send(b"", 503)) as server:
         spec = replace(toy, hub=hub, zip_url=f"{server.url}/toy.zip")
         dataset = fetch_dataset(spec, datasets_dir=tmp_path, patience=QUICK)
     assert dataset.n_documents == 300
     assert asked == [("BeIR/toy", None), ("mteb/toy", "abc")]
+
+
+def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No host is found: every command ends soon, in one sentence that says what to do instead."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
+    monkeypatch.setenv("GTR_BEIR_DATASETS", str(tmp_path / "datasets"))
+    commands = {
+        ("datasets", "fetch", "scifact"): r"datasets import PATH --name scifact",
+        ("run", "gtr-base", "-d", "demo"): r"--offline",
+        ("run", "colbert", "-d", "demo"): r"--offline",
+        ("models", "fetch", "gtr-large"): r"--offline",
+    }
+    for command, sentence in commands.items():
+        start = time.monotonic()
+        line = [sys.executable, "-c", NO_NETWORK, *command]
+        done = subprocess.run(
+            line, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+        )
+        assert time.monotonic() - start < 15, command
+        assert done.returncode == 1, done.stderr
+        assert re.fullmatch(rf"gtr-beir: [^\n]*{sentence}[^\n]*\n", done.stderr), done.stderr
+
+
+NO_NETWORK = """
+import socket, sys
+def nowhere(*_, **__):
+    raise socket.gaierror(-2, "Name or service not known")
+socket.getaddrinfo = nowhere
+from gtr_beir.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_suite_goes_on_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def fetch(spec, **_: object) -> Dataset:
+        asked.append(spec.name)
+        raise FetchError(f"{spec.name} could not be fetched")
+
+    monkeypatch.setattr(mirrors, "fetch_dataset", fetch)
+    store = ["--datasets-dir", str(tmp_path)]
+    assert main(["datasets", "fetch", "scifact", "nfcorpus", *store]) == 1
+    assert asked == ["scifact", "nfcorpus"]
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "gtr-beir: scifact could not be fetched"
+    assert told[1] == "gtr-beir: nfcorpus could not be fetched"
+    assert "2 of 2 datasets could not be fetched (scifact, nfcorpus)" in told[2]
+    assert main(["datasets", "fetch", "scifact", *store]) == 1
+    assert capsys.readouterr().err == "gtr-beir: scifact could not be fetched\n"

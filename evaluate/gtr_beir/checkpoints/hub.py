@@ -1,7 +1,7 @@
 """A Hugging Face id or a sentence-transformers folder -> a folder that has been looked at.
 
 Nothing is executed on the way: only files of known kinds are read, weights are safetensors (or a
-`.bin`, read by torch's weights-only reader), and a folder that wants code of its own is refused.
+`.bin`, read by torch's weights-only reader), and a folder that asks for code of its own is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gtr_beir.checkpoints.weights import (
 )
 from gtr_beir.errors import CheckpointError, FetchError, UsageError
 from gtr_beir.files import Digest, hash_file
+from gtr_beir.network import hub_is_reachable, silence_hub
 
 _CONFIGURATION = (".json", ".txt", ".model", ".metadata")
 _ELSEWHERE = ("onnx", "openvino")
@@ -79,7 +80,7 @@ def open_folder(name: str, *, revision: str | None, offline: bool) -> Checkpoint
     if local.is_dir():
         if revision is not None:
             raise UsageError(
-                f"{name} is a folder, which has no revisions; leave --revision {revision} out"
+                f"{name} is a folder, which has no revisions; leave out --revision {revision}"
             )
         return inspect_folder(local)
     if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
@@ -116,19 +117,25 @@ def _cached(name: str, revision: str | None) -> Path:
         return Path(known)
 
 
-def whole_in_cache(name: str, revision: str) -> CheckpointFolder | None:
-    """A commit of a hub checkpoint in the Hugging Face cache; None if it is not there whole."""
+def snapshot_in_cache(name: str, revision: str) -> Path | None:
+    """The folder of a commit in the Hugging Face cache, whole or not; None if there is none."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return inspect_folder(_cached(name, revision), hub=name)
-    except (LocalEntryNotFoundError, HFValidationError, CheckpointError):
+        return _cached(name, revision)
+    except (LocalEntryNotFoundError, HFValidationError):
         return None
 
 
-def is_in_cache(name: str, revision: str) -> bool:
-    """Whether a commit of a hub checkpoint lies whole in the Hugging Face cache."""
-    return whole_in_cache(name, revision) is not None
+def whole_in_cache(name: str, revision: str) -> CheckpointFolder | None:
+    """A commit of a hub checkpoint in the Hugging Face cache; None if it is not there whole."""
+    path = snapshot_in_cache(name, revision)
+    if path is None:
+        return None
+    try:
+        return inspect_folder(path, hub=name)
+    except CheckpointError:
+        return None
 
 
 def wanted_files(files: Iterable[str]) -> list[str]:
@@ -163,8 +170,11 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
     try:
         if offline:
             return _cached(name, revision)
+        if not hub_is_reachable():
+            return _cached(name, revision)
+        silence_hub()
         try:
-            entry = HfApi().model_info(name, revision=revision)
+            entry = HfApi().model_info(name, revision=revision, timeout=20.0)
         except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
             raise
         except Exception:  # nobody there, or the hub is ill, in the client's own words
@@ -180,12 +190,13 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
     except LocalEntryNotFoundError:
         if offline:
             raise UsageError(
-                f"'{name}' is not a folder here and not in the Hugging Face cache, and --offline "
-                "forbids to fetch it; run once without --offline"
+                f"'{name}' is neither a folder here nor in the Hugging Face cache, and --offline "
+                "forbids fetching it; run once without --offline"
             ) from None
         raise FetchError(
             f"the Hugging Face hub could not be reached for '{name}', and it is not in the cache; "
-            "check the name and the network, or give the path of a folder"
+            "check the name and the network, or give the path of a folder; what is in the cache "
+            "runs with --offline"
         ) from None
     except RepositoryNotFoundError:
         raise UsageError(
@@ -197,7 +208,9 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
             "or a branch"
         ) from None
     except (HfHubHTTPError, OSError) as error:
-        raise FetchError(f"the Hugging Face hub did not give '{name}' ({error})") from error
+        raise FetchError(
+            f"'{name}' could not be fetched from the Hugging Face hub ({error}); try again later"
+        ) from error
 
 
 def inspect_folder(path: Path, *, hub: str | None = None) -> CheckpointFolder:
@@ -212,14 +225,18 @@ def inspect_folder(path: Path, *, hub: str | None = None) -> CheckpointFolder:
     types, folders = [kind for kind, _ in entries], [folder for _, folder in entries]
     for folder in folders:
         if not folder.resolve().is_relative_to(path.resolve()):
-            raise CheckpointError(f"{modules_file} names a module outside of the folder: {folder}")
+            raise CheckpointError(f"{modules_file} names a module outside the folder: {folder}")
     for module_type in types:
         if not module_type.startswith(_KNOWN_TYPES):
             raise CheckpointError(
-                f"{modules_file} wants code of its own ({module_type}), which is not run; only "
+                f"{modules_file} asks for code of its own ({module_type}), which is not run; only "
                 "sentence-transformers' own modules are"
             )
     names = tuple(module_type.rpartition(".")[2] for module_type in types)
+    if "MultiVectorMask" in names:
+        raise CheckpointError(
+            f"{path} is a ColBERT checkpoint, with a vector a token; run it as colbert:{path}"
+        )
     if not names or names[0] != "Transformer":
         raise CheckpointError(
             f"{path} begins with {names[0] if names else 'nothing'} instead of a Transformer module"
@@ -227,7 +244,7 @@ def inspect_folder(path: Path, *, hub: str | None = None) -> CheckpointFolder:
     config = configuration(folders[0] / "config.json")
     if config.get("auto_map"):
         raise CheckpointError(
-            f"{folders[0]}/config.json wants code of its own (auto_map), which is not run"
+            f"{folders[0]}/config.json asks for code of its own (auto_map), which is not run"
         )
     is_t5 = str(config.get("model_type")) in ("t5", "mt5")
     if is_t5:
@@ -255,7 +272,7 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
     if names != wanted:
         missing = [name for name in wanted if name not in names]
         what = f"lacks {' and '.join(missing)}" if missing else f"has {' > '.join(names)}"
-        raise CheckpointError(f"{path} is no GTR checkpoint: it {what}; GTR is {GTR_PARTS}")
+        raise CheckpointError(f"{path} is not a GTR checkpoint: it {what}; GTR is {GTR_PARTS}")
     pooling = configuration(by_name["Pooling"] / "config.json")
     modes = {
         key for key, value in pooling.items() if key.startswith("pooling_mode_") and value is True
@@ -264,17 +281,17 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         modes = {f"pooling_mode_{pooling['pooling_mode']}_tokens"}
     if modes != {"pooling_mode_mean_tokens"}:
         raise CheckpointError(
-            f"{path} is no GTR checkpoint: it pools with {', '.join(sorted(modes)) or 'nothing'}; "
-            f"GTR is {GTR_PARTS}"
+            f"{path} is not a GTR checkpoint: it pools with "
+            f"{', '.join(sorted(modes)) or 'nothing'}; GTR is {GTR_PARTS}"
         )
     dense = configuration(by_name["Dense"] / "config.json")
     if dense.get("bias") is not False:
         raise CheckpointError(
-            f"{path} is no GTR checkpoint: its Dense has a bias; GTR is {GTR_PARTS}"
+            f"{path} is not a GTR checkpoint: its Dense has a bias; GTR is {GTR_PARTS}"
         )
     if not str(dense.get("activation_function", "Identity")).endswith("Identity"):
         raise CheckpointError(
-            f"{path} is no GTR checkpoint: its Dense has the activation "
+            f"{path} is not a GTR checkpoint: its Dense has the activation "
             f"{dense['activation_function']}; GTR's has none"
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gtr_beir.cli.options import Commands, folders, quiet
-from gtr_beir.errors import UsageError
+from gtr_beir.errors import FetchError, UsageError
 
 if TYPE_CHECKING:
     from gtr_beir.data.store import Dataset, DatasetGroup
@@ -20,41 +20,61 @@ def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
 
     listing = inner.add_parser("list", help="all datasets, and which of them are here")
     listing.add_argument(
-        "--markdown", action="store_true", help="the registry alone, as the docs have it"
+        "--markdown",
+        action="store_true",
+        help="print the table of the docs: what the registry says, without what is here",
     )
     folders(listing)
     listing.set_defaults(act=_datasets_list)
 
     fetch = inner.add_parser(
         "fetch",
-        help="download public datasets, verified, into the store",
-        description="Download from the BEIR server (or the hub's mirrors), check the hash, import "
-        "with the released counts. A broken download goes on where it stopped.",
+        help="download public datasets, verify them and import them",
+        description="Download datasets from the BEIR server (or mirrors on the Hugging Face "
+        "hub), check their hashes, and import them if the counts are the released ones. An "
+        "interrupted download continues where it stopped.",
     )
-    fetch.add_argument("names", nargs="*", metavar="NAME")
-    fetch.add_argument("--suite", help="public (the 14 zero-shot ones that can be fetched), all")
-    fetch.add_argument("--base-url", help="a mirror with NAME.zip files (or $GTR_BEIR_URL)")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="a dataset to download")
+    fetch.add_argument(
+        "--suite",
+        help="a set of datasets: public (the 14 zero-shot ones that can be fetched) or all",
+    )
+    fetch.add_argument(
+        "--base-url", help="address of a mirror that holds NAME.zip files (default: $GTR_BEIR_URL)"
+    )
     fetch.add_argument("--keep-zip", action="store_true", help="keep the zip after the import")
-    fetch.add_argument("--again", action="store_true", help="replace what is there (if damaged)")
+    fetch.add_argument(
+        "--again",
+        action="store_true",
+        help="download again and replace what is already here, such as a damaged dataset",
+    )
     folders(fetch)
     quiet(fetch)
     fetch.set_defaults(act=_datasets_fetch)
 
     bring = inner.add_parser(
         "import",
-        help="bring a BEIR folder or zip into the store",
-        description="Read a BEIR folder or zip strictly, in one pass, into the store. A registered "
-        "name must have the released counts; any other name is a dataset of your own.",
+        help="import a BEIR folder or zip",
+        description="Import a BEIR folder or zip and check every line of it. Under a registered "
+        "name, the counts must be the released ones; any other name is a dataset of your own.",
     )
     bring.add_argument("path", type=Path, help="folder or zip with corpus, queries and qrels")
-    bring.add_argument("--name", help="default: the folder's or zip's own name")
+    bring.add_argument("--name", help="name of the dataset (default: the folder's or zip's own)")
     bring.add_argument(
-        "--queries", type=Path, metavar="TOPICS", help="TREC topics (id<TAB>text, .gz as well)"
+        "--queries",
+        type=Path,
+        metavar="TOPICS",
+        help="file of TREC topics, a line each of id<TAB>text, plain or .gz",
     )
     bring.add_argument(
-        "--qrels", type=Path, metavar="QRELS", help="TREC qrels of four columns (.gz as well)"
+        "--qrels",
+        type=Path,
+        metavar="QRELS",
+        help="file of TREC qrels in four columns, plain or .gz",
     )
-    bring.add_argument("--split", help="judgements to use (default: the registry's, else test)")
+    bring.add_argument(
+        "--split", help="split whose judgements are used (default: the registry's, else test)"
+    )
     folders(bring)
     quiet(bring)
     bring.set_defaults(act=_datasets_import)
@@ -62,21 +82,37 @@ def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
     convert = inner.add_parser(
         "convert",
         help="make a gated dataset from its licensed original",
-        description="Make robust04, trec-news, bioasq or signal1m from the original that you have. "
-        "The public topics and qrels are fetched unless they are given; nothing licensed is.",
+        description="Make robust04, trec-news, bioasq or signal1m from your copy of the "
+        "original. The public topics and qrels are fetched unless you give them; licensed "
+        "data are never fetched.",
     )
-    convert.add_argument("dataset", metavar="NAME")
-    convert.add_argument("--source", type=Path, required=True, metavar="DIR")
-    convert.add_argument("--topics", type=Path, metavar="FILE")
-    convert.add_argument("--qrels", type=Path, metavar="FILE")
-    convert.add_argument("--name", help="another name, under which other counts are accepted")
+    convert.add_argument("dataset", metavar="NAME", help="robust04, trec-news, bioasq or signal1m")
+    convert.add_argument(
+        "--source",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder with the licensed original",
+    )
+    convert.add_argument(
+        "--topics", type=Path, metavar="FILE", help="file of topics (default: fetched)"
+    )
+    convert.add_argument(
+        "--qrels", type=Path, metavar="FILE", help="file of qrels (default: fetched)"
+    )
+    convert.add_argument(
+        "--name",
+        help="another name for the dataset, under which counts other than BEIR's are accepted",
+    )
     convert.add_argument("--offline", action="store_true", help="fetch nothing")
     folders(convert)
     quiet(convert)
     convert.set_defaults(act=_datasets_convert)
 
-    check = inner.add_parser("check", help="prove that datasets on this machine are whole")
-    check.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+    check = inner.add_parser("check", help="check that the datasets on this machine are undamaged")
+    check.add_argument(
+        "names", nargs="*", metavar="NAME", help="a dataset to check (default: all that are here)"
+    )
     folders(check)
     check.set_defaults(act=_datasets_check)
 
@@ -101,26 +137,41 @@ def _datasets_fetch(options: argparse.Namespace) -> None:
         spec = registered(name)
         if spec is None or "/" in name:
             near = closest(name, benchmark_names())
-            raise UsageError(f"there is no BEIR dataset '{name}'{near or '; see datasets list'}")
+            raise UsageError(
+                f"there is no BEIR dataset '{name}'{near or '; see `gtr-beir datasets list`'}"
+            )
         specs.append(spec)
     if not specs:
         raise UsageError("no dataset was named; give NAME (as many as you like) or --suite public")
+    failed: list[str] = []
     for spec in specs:
         here = all(is_here(part, folder) for part in spec.parts or (spec.name,))
         if here and not options.again:
-            print(f"{spec.name}: here already")
+            print(f"{spec.name}: already here")
             load_dataset(spec.name, datasets_dir=folder)
         elif spec.gated and options.suite:
             print(f"{spec.name}: {gated_sentence(spec)}", file=sys.stderr)
         else:
-            brought = fetch_dataset(
-                spec,
-                datasets_dir=folder,
-                base_url=options.base_url,
-                keep_zip=options.keep_zip,
-                quiet=options.quiet,
-            )
+            try:
+                brought = fetch_dataset(
+                    spec,
+                    datasets_dir=folder,
+                    base_url=options.base_url,
+                    keep_zip=options.keep_zip,
+                    quiet=options.quiet,
+                )
+            except FetchError as error:
+                if len(specs) == 1:
+                    raise
+                print(f"gtr-beir: {error}", file=sys.stderr, flush=True)
+                failed.append(spec.name)
+                continue
             _print_brought(brought)
+    if failed:
+        raise FetchError(
+            f"{len(failed)} of {len(specs)} datasets could not be fetched ({', '.join(failed)}); "
+            "run the same command again for these alone"
+        )
 
 
 def _datasets_import(options: argparse.Namespace) -> None:
@@ -198,7 +249,10 @@ def _datasets_check(options: argparse.Namespace) -> None:
         spec = registered(name)
         names += spec.parts if spec and spec.parts else [name]
     if not names:
-        raise UsageError(f"there is no dataset in {folder}; `gtr-beir datasets import PATH`")
+        raise UsageError(
+            f"there is no dataset in {folder}; get one with `gtr-beir datasets fetch "
+            "NAME` or `gtr-beir datasets import PATH`"
+        )
     broken = []
     unreadable = None
     for name in names:
@@ -209,7 +263,7 @@ def _datasets_check(options: argparse.Namespace) -> None:
             unreadable = unreadable or error
             print(f"{name}: {' '.join(str(error).split())}", flush=True)
             continue
-        print(f"{name}: {'; '.join(problems) if problems else 'whole'}", flush=True)
+        print(f"{name}: {'; '.join(problems) if problems else 'intact'}", flush=True)
         if problems:
             broken.append(name)
         else:
@@ -221,7 +275,7 @@ def _datasets_check(options: argparse.Namespace) -> None:
         mend = f"import PATH --name {broken[0]}"
         if spec is not None and not spec.gated:
             mend = f"fetch {spec.name} --again"
-        raise StoreError(f"{', '.join(broken)}: damaged; mend it with `gtr-beir datasets {mend}`")
+        raise StoreError(f"{', '.join(broken)}: damaged; repair it with `gtr-beir datasets {mend}`")
 
 
 def _print_index_terms(dataset: Dataset | DatasetGroup) -> None:
@@ -235,5 +289,7 @@ def _print_index_terms(dataset: Dataset | DatasetGroup) -> None:
         terms = index_terms(dataset, mode)
         published = (dataset.spec.bm25_terms or {}).get(mode)
         if terms is not None and published is not None:
-            verdict = "as Anserini's" if terms == published else f"Anserini's has {published:,}"
+            verdict = (
+                "the same as Anserini's" if terms == published else f"Anserini's has {published:,}"
+            )
             print(f"  bm25-{mode}: {terms:,} terms, {verdict}")

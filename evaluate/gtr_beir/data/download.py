@@ -1,33 +1,50 @@
 """One file over the network, whole or not at all.
 
-It is downloaded to a `.part` file beside its final name, so that a broken download goes on where it
-stopped; pooch checks the MD5 that is known, and only a file that passes gets its name.
+It is downloaded to a `.part` file beside its final name, so that a broken download continues where
+it stopped; pooch checks the MD5 that is known, and only a file that passes gets its name. A server
+can neither send more than is wanted nor keep anybody waiting for longer than `Patience` says.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gtr_beir.errors import FetchError
 from gtr_beir.files import explained
+from gtr_beir.network import is_reachable
 from gtr_beir.progress import Progress
 
 _CHUNK = 1 << 18
+_MOST = 1 << 30
+"""Bytes of a file of which no size is known: topics and judgements, which are far smaller."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to try: attempts without any progress, first pause and longest pause in seconds
-    (each pause doubles), and seconds without a byte until a connection counts as dead."""
+    """How long to try.
+
+    attempts: without any progress; requests: in all; pause, longest_pause: seconds (each pause
+    doubles); silence: seconds without a byte until a connection counts as dead; answer: seconds
+    until the server begins to send; floor, window: a connection that brings less than `floor` bytes
+    a second during `window` seconds is given up.
+    """
 
     attempts: int = 5
+    requests: int = 100
     pause: float = 2.0
     longest_pause: float = 60.0
-    silence: float = 60.0
+    silence: float = 30.0
+    answer: float = 20.0
+    floor: int = 1 << 12
+    window: float = 60.0
 
 
 def download(
@@ -35,19 +52,21 @@ def download(
     target: Path,
     *,
     md5: str | None,
+    size: int | None = None,
     quiet: bool = True,
     patience: Patience | None = None,
 ) -> None:
     """Download `url` to `target`; the name is given only to bytes with the right MD5.
 
     A target that is there already with the right MD5 is kept. Bytes with a wrong MD5 are thrown
-    away and fetched once more from the start. Raises FetchError.
+    away and fetched once more from the start. size: how many bytes there are, if that is known; not
+    one more is taken. Raises FetchError.
     """
     import pooch
 
     progress = Progress(f"fetch {target.name}", None, "bytes", quiet=quiet)
     part = target.with_name(f"{target.name}.part")
-    downloader = _Resuming(part, progress, patience or Patience())
+    downloader = _Resuming(part, progress, patience or Patience(), size or _MOST)
     target.parent.mkdir(parents=True, exist_ok=True)
     pooch.get_logger().setLevel("CRITICAL")
     for last in (False, True):
@@ -67,36 +86,45 @@ def download(
             part.unlink(missing_ok=True)
             if last:
                 raise FetchError(
-                    f"{url} gave a file with another MD5 than {md5}, twice; try again later, or "
-                    "give a mirror with --base-url"
+                    f"{url} twice gave a file whose MD5 is not {md5}; try again later, or give a "
+                    "mirror with --base-url"
                 ) from None
             progress.say(f"{url}: the MD5 is wrong; fetching it once more from the start")
 
 
 class _Resuming:
-    """pooch's downloader interface over requests: goes on where a download broke off."""
+    """pooch's downloader interface over requests: continues where a download broke off."""
 
-    def __init__(self, part: Path, progress: Progress, patience: Patience):
+    def __init__(self, part: Path, progress: Progress, patience: Patience, most: int):
         self._part, self._progress, self._patience = part, progress, patience
+        self._most = most
 
     def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
         del pooch
-        failures = 0
-        while True:
-            before = self._size()
+        patience = self._patience
+        # A second look, for networks that come up late; it is as short as the first.
+        if not is_reachable(url):
+            time.sleep(min(1.0, patience.pause))
+            if not is_reachable(url, seconds=1.0):
+                raise FetchError(
+                    f"{url} could not be fetched (no connection); check the network, or give a "
+                    "mirror with --base-url"
+                )
+        failures, best = 0, self._size()
+        for request in range(1, patience.requests + 1):
             try:
                 self._get(url)
                 break
             except _TryAgainError as error:
-                failures = 1 if self._size() > before else failures + 1
-                if failures >= self._patience.attempts:
+                # Only what was never here before is progress.
+                failures = 1 if self._size() > best else failures + 1
+                best = max(best, self._size())
+                if failures >= patience.attempts or request == patience.requests:
                     raise FetchError(
-                        f"{url} could not be fetched ({error}); run again to go on where it "
+                        f"{url} could not be fetched ({error}); run again to continue where it "
                         "stopped, or give a mirror with --base-url"
                     ) from error
-                pause = min(
-                    self._patience.pause * 2 ** (failures - 1), self._patience.longest_pause
-                )
+                pause = min(patience.pause * 2 ** (failures - 1), patience.longest_pause)
                 self._progress.say(f"{url}: {error}; trying again in {pause:.0f} s")
                 time.sleep(pause)
         self._part.replace(output_file)
@@ -113,19 +141,27 @@ class _Resuming:
         # "identity": a server that compresses on the way would make lengths and ranges meaningless.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={at}-"} if at else {})
         timeout = (min(10.0, self._patience.silence), self._patience.silence)
+        watch = _Watch(self._patience)
         try:
-            with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+            with (
+                watch.watching(),
+                watch.session() as session,
+                session.get(url, headers=headers, stream=True, timeout=timeout) as response,
+            ):
+                watch.answered()
                 self._check(url, response, at)
                 if at and response.status_code != 206:
                     self._part.unlink()
                     at = 0
                     if response.status_code == 416:
-                        raise _TryAgainError("the server refused to go on; starting anew")
-                self._receive(response, at)
+                        raise _TryAgainError("the server refused to continue; starting over")
+                self._receive(url, response, at, watch)
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-            raise FetchError(f"{url} is no address ({error})") from None
+            raise FetchError(f"{url} is not a valid address ({error})") from None
+        except _TryAgainError as error:
+            raise watch.problem(url) or error from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _TryAgainError(_reason(error)) from error
+            raise watch.problem(url) or _TryAgainError(_reason(error)) from error
 
     def _check(self, url: str, response: Any, at: int) -> None:
         status = response.status_code
@@ -139,21 +175,129 @@ class _Resuming:
             start = response.headers.get("Content-Range", "").partition(" ")[2].partition("-")[0]
             if start != str(at):
                 self._part.unlink(missing_ok=True)
-                raise _TryAgainError("the server went on at another place; starting anew")
+                raise _TryAgainError("the server continued at the wrong place; starting over")
 
-    def _receive(self, response: Any, at: int) -> None:
+    def _receive(self, url: str, response: Any, at: int, watch: _Watch) -> None:
         length = response.headers.get("Content-Length", "")
-        expected = at + int(length) if length.isdigit() else None
+        expected = at + int(length) if length.isdecimal() and len(length) < 20 else None
+        if expected is not None and expected > self._most:
+            raise self._too_long(url)
         self._progress.begin(at, expected)
         with self._part.open("ab") as file:
             # read1 gives what has come, so that a connection that breaks loses none of it.
             while chunk := response.raw.read1(_CHUNK):
+                at += len(chunk)
+                if at > self._most:
+                    raise self._too_long(url)
                 file.write(chunk)
+                watch.received(len(chunk))
                 self._progress.advance(len(chunk))
             file.flush()
             os.fsync(file.fileno())
         if expected is not None and self._size() < expected:
             raise _TryAgainError(f"the connection ended at {self._size():,} of {expected:,} bytes")
+        problem = watch.problem(url)
+        if problem is not None:
+            raise problem
+
+    def _too_long(self, url: str) -> FetchError:
+        self._part.unlink(missing_ok=True)
+        return FetchError(
+            f"{url} sends more than the {self._most:,} bytes that the file has; is the address "
+            "right? Give another mirror with --base-url"
+        )
+
+
+class _Watch:
+    """Ends a connection that is too slow, whatever the code that reads from it waits for.
+
+    A server may send any number of interim answers, or its headers byte by byte: no timeout of a
+    single read ends that.
+    """
+
+    def __init__(self, patience: Patience):
+        self._patience = patience
+        self._connection: Any = None
+        self._socket: Any = None
+        self._answered = threading.Event()
+        self._over = threading.Event()
+        self._bytes = 0
+        self._late = self._slow = False
+
+    def session(self) -> Any:
+        """A session of requests whose connections are watched."""
+        import requests
+
+        session = requests.Session()
+        for scheme in ("http://", "https://"):
+            adapter = session.get_adapter(scheme)
+            adapter.get_connection_with_tls_context = self._watched(
+                adapter.get_connection_with_tls_context
+            )
+        return session
+
+    def _watched(self, pool_of: Any) -> Any:
+        def watched_pool(*args: Any, **options: Any) -> Any:
+            pool = pool_of(*args, **options)
+            base = type(pool).ConnectionCls
+
+            def connect(connection: Any) -> None:
+                self._connection = connection
+                base.connect(connection)
+                self._socket = connection.sock
+
+            pool.ConnectionCls = type("WatchedConnection", (base,), {"connect": connect})
+            return pool
+
+        return watched_pool
+
+    def answered(self) -> None:
+        self._answered.set()
+
+    def received(self, count: int) -> None:
+        self._bytes += count
+
+    def problem(self, url: str) -> Exception | None:
+        """Why the connection was ended here, if it was."""
+        if self._late:
+            return _TryAgainError("no answer in time")
+        if not self._slow:
+            return None
+        return FetchError(
+            f"{url} sends less than {self._patience.floor:,} bytes a second; run again later to "
+            "continue where it stopped, or give a mirror with --base-url"
+        )
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            self._answered.set()
+            thread.join()
+
+    def _watch(self) -> None:
+        patience = self._patience
+        if not self._answered.wait(patience.answer):
+            self._late = True
+            self._end()
+            return
+        before = self._bytes
+        while not self._over.wait(patience.window):
+            if self._bytes - before < patience.floor * patience.window:
+                self._slow = True
+                self._end()
+                return
+            before = self._bytes
+
+    def _end(self) -> None:
+        connected = getattr(self._connection, "sock", None) or self._socket
+        if connected is not None:
+            with contextlib.suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
 
 
 class _TryAgainError(Exception):

@@ -17,6 +17,7 @@ from gtr_beir.data.registry import DatasetSpec, gated_sentence
 from gtr_beir.data.store import Dataset, DatasetGroup, datasets_folder, is_here, open_dataset
 from gtr_beir.errors import FetchError, GtrBeirError, StoreError, UsageError
 from gtr_beir.files import lock
+from gtr_beir.network import hub_is_reachable, silence_hub
 from gtr_beir.progress import Progress
 
 _GROWTH = 5
@@ -49,10 +50,17 @@ def fetch_dataset(
         _require_space(folder, spec)
         url = f"{base_url.rstrip('/')}/{spec.name}.zip" if base_url else spec.zip_url
         try:
-            download(url, target, md5=spec.md5, quiet=quiet, patience=patience)
+            download(url, target, md5=spec.md5, size=spec.zip_bytes, quiet=quiet, patience=patience)
         except FetchError as error:
             if base_url or not spec.hub:
                 raise
+            if not hub_is_reachable():
+                what = str(error).partition(";")[0]
+                raise FetchError(
+                    f"{what}, and there is no connection to the mirrors on the Hugging Face hub; "
+                    "check the network, give a mirror with --base-url, or import a copy with "
+                    f"`gtr-beir datasets import PATH --name {spec.name}`"
+                ) from error
             return _fetch_from_hub(spec, folder, quiet, error)
         dataset = import_beir(target, name=spec.name, datasets_dir=folder, quiet=quiet)
         if not keep_zip:
@@ -75,6 +83,7 @@ def _fetch_from_hub(
     spec: DatasetSpec, folder: Path, quiet: bool, server: FetchError
 ) -> Dataset | DatasetGroup:
     """Try `BeIR/<name>` with its `-qrels` twin, then `mteb/<name>` at its pinned revision."""
+    silence_hub()
     if quiet:
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -94,7 +103,8 @@ def _fetch_from_hub(
             shutil.rmtree(work, ignore_errors=True)
         return dataset
     raise FetchError(
-        f"no source gave {spec.name}: " + "; ".join(" ".join(f.split()) for f in failures)
+        f"{spec.name} could not be fetched from any source: "
+        + "; ".join(" ".join(f.split()) for f in failures)
     ) from server
 
 
@@ -141,7 +151,9 @@ def _hub_files(repository: str, revision: str | None, patterns: list[str], work:
             local_dir=work,
         )
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise FetchError(f"the hub did not give {repository} ({type(error).__name__})") from error
+        raise FetchError(
+            f"{repository} could not be fetched from the hub ({type(error).__name__})"
+        ) from error
 
 
 def _qrels_as_tsv(folder: Path, split: str) -> None:
