@@ -59,7 +59,7 @@ WITHIN = {
         "proof",
     ],
     "work": ["blocks", "store", "executors"],
-    "ranking": ["exact", "topk", "runs", "measures", "significance"],
+    "ranking": ["exact", "topk", "packing", "runs", "measures", "significance"],
     "encoders": [
         "base",
         "devices",
@@ -89,7 +89,7 @@ WITHIN = {
         "costs",
     ],
     "cli": ["options", "run", "plan", "data", "models", "reports"],
-    "report": ["rounding", "dataset_table", "table", "comparison", "render"],
+    "report": ["rounding", "dataset_table", "comparison", "board", "leaderboard", "render"],
 }
 NEVER = {("report", "evaluation")}
 

@@ -13,8 +13,9 @@ from beir.retrieval.evaluation import EvaluateRetrieval
 from beir.retrieval.search.dense import DenseRetrievalExactSearch
 from sentence_transformers import SentenceTransformer
 
-from doubles import die, many
+from doubles import WordSystem, die, many, write_beir
 from gtr_beir import benchmark, load_dataset, load_system
+from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR
 from gtr_beir.encoders.batching import packed_batches, padded_batches
@@ -207,3 +208,44 @@ def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_device_that_is_not_there_is_named_at_once() -> None:
     with pytest.raises(UsageError, match=r"there is no cuda:7 on this machine"):
         load_system(str(CHECKPOINT_DIR), device="cpu,cuda:7", offline=True)
+
+
+def words(tmp_path: Path, *, documents: int = 7000) -> Dataset:
+    """Seven blocks of documents with many equal scores."""
+    source = write_beir(
+        tmp_path / "source",
+        [
+            {"_id": f"d{n}", "title": "", "text": " ".join(f"w{n * p % 17}" for p in (3, 5, 7))}
+            for n in range(documents)
+        ],
+        {f"q{n}": f"w{n} w{n + 1}" for n in range(9)},
+        [(f"q{n}", f"d{n}", 1) for n in range(9)],
+    )
+    dataset = import_beir(source, name="words", datasets_dir=tmp_path / "datasets")
+    assert isinstance(dataset, Dataset)
+    return dataset
+
+
+def test_stored_blocks_shrink_and_any_mixture_gives_the_same_bytes(tmp_path: Path) -> None:
+    """1, 2 and 7 blocks; then blocks vanish at random and are searched again with other floors."""
+    dataset = words(tmp_path)
+    system = WordSystem([f"w{n}" for n in range(17)])
+    runs = {}
+    for blocks, size in ((1, 7168), (2, 4096), (7, 1024)):
+        options = SearchOptions(work_dir=tmp_path / str(blocks), k=300, block_documents=size)
+        run = system.search(dataset, options).run
+        run.write(tmp_path / f"{blocks}.gz", dataset, tag="words")
+        runs[blocks] = (tmp_path / f"{blocks}.gz").read_bytes()
+    assert runs[1] == runs[2] == runs[7]
+    folders = sorted((tmp_path / "7").glob("topk-*"))
+    counts = sorted(int(np.load(folder / "counts.npy").sum()) for folder in folders)
+    assert len(folders) == 7
+    assert counts[-1] == 300 * 9
+    assert sum(counts) < 0.75 * 7 * 300 * 9
+    draw = np.random.default_rng(0)
+    for _ in range(5):
+        for folder in draw.choice(folders, 4, replace=False):
+            shutil.rmtree(folder)
+        run = system.search(dataset, options).run
+        run.write(tmp_path / "again.gz", dataset, tag="words")
+        assert (tmp_path / "again.gz").read_bytes() == runs[1]

@@ -97,6 +97,21 @@ def merge(first: TopK | None, second: TopK, k: int) -> TopK:
     )
 
 
+def above(found: TopK, floor: TopK | None, k: int) -> TopK:
+    """What of rankings in order can be among the k best, if the floor's documents, in order too and
+    disjoint from these, are known; the rest is made pads, which go last."""
+    if floor is None or floor.rows.shape[1] < k:
+        return found
+    least = order_key(floor.scores[:, k - 1], floor.id_ranks[:, k - 1])
+    beaten = order_key(found.scores, found.id_ranks) < least[:, None]
+    beaten &= (floor.rows[:, k - 1] != NO_DOCUMENT)[:, None]
+    return TopK(
+        np.where(beaten, np.int32(NO_DOCUMENT), found.rows),
+        np.where(beaten, np.float32(-np.inf), found.scores),
+        np.where(beaten, np.int32(-1), found.id_ranks),
+    )
+
+
 def empty(queries: int, k: int) -> TopK:
     """A ranking of pads."""
     return TopK(

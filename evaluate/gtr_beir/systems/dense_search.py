@@ -91,6 +91,7 @@ class DenseSearch(BlockSearch):
                 k=self._options.k,
                 excluded=self._excluded,
                 device=self._encoder.device,
+                floor=self._best,
             )
             give_back()
         tokens = int(encoded["tokens"].sum(dtype=np.int64))

@@ -2,6 +2,12 @@
 
 What a system does with one block is its own (`find`); the keys under which results are kept, the
 merge, the progress and the processes of further devices are the same for all.
+
+Of a block is kept what can still be in the answer. What was found before, here or by another
+process, is a floor: a document is left out if k others are better. A document of the final top k
+never has k better ones, so it is kept whenever its block is searched and whatever was known then.
+So stored blocks differ with the order of work and any mixture of them gives the same run; a block
+that is damaged or missing is searched again on its own.
 """
 
 from __future__ import annotations
@@ -25,13 +31,17 @@ from gtr_beir.encoders.precision import products_of
 from gtr_beir.errors import UsageError
 from gtr_beir.files import Digest
 from gtr_beir.progress import Progress, SharedCount
+from gtr_beir.ranking.packing import pack, unpack
 from gtr_beir.ranking.runs import Run
-from gtr_beir.ranking.topk import TopK, empty, merge
+from gtr_beir.ranking.topk import TopK, above, empty, merge
 from gtr_beir.systems.base import SearchOptions, load_system
 from gtr_beir.systems.options import EncoderOptions
 from gtr_beir.work.blocks import DEFAULT_BLOCK, Arrays, Block, content_key, plan_blocks
 from gtr_beir.work.executors import beside
 from gtr_beir.work.store import BlockStore
+
+_STORED = "rankings above a floor, packed"
+"""The form of stored rankings; a part of their key, so that those of another form are not found."""
 
 
 @dataclass(frozen=True)
@@ -69,59 +79,75 @@ class BlockSearch(ABC):
             digest.add(self._excluded.tobytes())
         if options.rerank is not None:
             digest.add(options.rerank.doc_rows.tobytes())
-        self._search_key = digest.hex()
+        self._search_key = digest.add(_STORED).hex()
+        self._best: TopK | None = None
+        self._taken: set[Block] = set()
+        self._tokens = self._truncated = 0
         self.seconds = {"encode": 0.0, "search": 0.0}
 
     @abstractmethod
     def _find(self, block: Block) -> BlockFound:
-        """Encode and search one block."""
+        """Encode and search one block; what does not reach `self._best` need not be found."""
 
     def run(self) -> tuple[Run, dict[str, Any]]:
         """The merged run, computing what is missing; and facts for the record."""
-        best: TopK | None = None
-        tokens = truncated = 0
         for block in self._blocks():
-            arrays = self._done(block)
+            if block not in self._taken:
+                self._take(block, self._done(block))
             self._progress.reach(block.stop)
-            found = TopK(arrays["rows"], arrays["scores"], arrays["id_ranks"])
-            best = merge(best, found, self._options.k)
-            tokens += int(arrays["tokens"][0])
-            truncated += int(arrays["truncated"][0])
         self._progress.finish()
+        best = self._best
         if best is None:
             best = empty(len(self._dataset.query_ids), self._options.k)
         facts = {
-            "document_tokens": tokens,
-            "documents_truncated": truncated,
+            "document_tokens": self._tokens,
+            "documents_truncated": self._truncated,
             "seconds": self.seconds,
         }
         return Run.of(self._dataset.query_ids, best), facts
 
     def compute(self, share: int, shares: int, *, watch: Callable[[], None] = lambda: None) -> None:
         """Do every `shares`-th block from `share` on; `watch` is called after each."""
-        for block in self._blocks()[share::shares]:
+        blocks = self._blocks()
+        for block in blocks[share::shares]:
             before = self._progress.done
-            self._done(block)
+            if block not in self._taken:
+                self._take(block, self._done(block))
             self._progress.skip(len(block) - (self._progress.done - before))
             watch()
+            for other in blocks:
+                if other not in self._taken and self._store.has(self._name(other)):
+                    found = self._store.get(self._name(other))
+                    if found is not None:
+                        self._take(other, found)
 
     def _blocks(self) -> list[Block]:
         return plan_blocks(self._dataset.n_documents, self._options.block_documents)
 
-    def _done(self, block: Block) -> Arrays:
-        key = "topk-" + content_key(self._dataset.unit_digests, block, self._search_key)
+    def _name(self, block: Block) -> str:
+        return "topk-" + content_key(self._dataset.unit_digests, block, self._search_key)
 
+    def _take(self, block: Block, arrays: Arrays) -> None:
+        """Merge what was found in a block."""
+        self._taken.add(block)
+        found = unpack(arrays, block.start, self._dataset.id_rank[block.start : block.stop])
+        if self._best is None:
+            queries = len(self._dataset.query_ids)
+            self._best = empty(queries, self._options.k)
+        self._best = merge(self._best, found, self._options.k)
+        self._tokens += int(arrays["tokens"][0])
+        self._truncated += int(arrays["truncated"][0])
+
+    def _done(self, block: Block) -> Arrays:
         def compute() -> Arrays:
             found = self._find(block)
             return {
-                "rows": found.top.rows,
-                "scores": found.top.scores,
-                "id_ranks": found.top.id_ranks,
+                **pack(above(found.top, self._best, self._options.k), block.start),
                 "tokens": np.array([found.tokens]),
                 "truncated": np.array([found.truncated]),
             }
 
-        return self._store.get_or_compute(key, compute)
+        return self._store.get_or_compute(self._name(block), compute)
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
