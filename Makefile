@@ -1,4 +1,4 @@
-# gtr-beir. `make` prints what there is; every target sets up what it needs.
+# gtr-beir. `make` prints the targets; each sets up what it needs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,31 +12,31 @@ FLAGS ?=
 
 .PHONY: help setup demo test check verify eval bm25 colbert beir leaderboard bench clean
 
-help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-32s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  FLAGS='--dtype bf16 ...' goes to gtr-beir; see gtr-beir run --help"
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-32s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  FLAGS='--dtype bf16 ...' is passed on to gtr-beir; see gtr-beir run --help"
 
 setup: $(READY) ## make .venv with everything that demo, test, check and verify need
 
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; run make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## the whole way on the embedded dataset and checkpoints, about a minute
+demo: $(READY) ## from plan to leaderboard on the embedded dataset and checkpoints, about a minute
 	@$(GTR) demo
 
-test: $(READY) ## the tests
+test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
 
-check: $(READY) ## ruff, mypy --strict, the floors
+check: $(READY) ## run ruff, mypy --strict and the test of layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_floors.py
 
-verify: $(READY) ## all-MiniLM-L6-v2 on real SciFact against its published values
+verify: $(READY) ## compare all-MiniLM-L6-v2 on real SciFact with its published values
 	$(BIN)/python benchmarks/verify_scifact.py $(FLAGS)
 
 eval: $(READY) ## MODEL=gtr-base DATASET=scifact: one system on one dataset
@@ -57,10 +57,10 @@ beir: $(READY) ## MODEL=gtr-base [SUITE=public]: one system on a suite, then the
 	$(GTR) run "$(MODEL)" --suite "$(SUITE)" $(FLAGS)
 	$(GTR) leaderboard
 
-leaderboard: $(READY) ## results/leaderboard.md and .csv from the records and the published numbers
+leaderboard: $(READY) ## write results/leaderboard.md and .csv from the records and the published numbers
 	$(GTR) leaderboard
 
-bench: $(READY) ## [LEVEL=small|full]: speed and memory beside the peers
+bench: $(READY) ## [LEVEL=small|full]: measure speed and memory beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/run_all.py --level $(LEVEL)
 

@@ -193,7 +193,7 @@ def damaged(run: Run, reference: Run) -> list[str]:
         try:
             for name, digest in read_json(block / "block.json").items():
                 if array_digest(np.load(block / f"{name}.npy", allow_pickle=False)) != digest:
-                    wrong.append(f"{block / name} has other bytes than were written")
+                    wrong.append(f"{block / name} has changed since it was written")
         except (GtrBeirError, OSError, ValueError) as error:
             wrong.append(f"{block} is not whole ({error})")
     for name in ("run.trec.gz", "queries.csv"):

@@ -41,7 +41,7 @@ def test_a_system_that_fails_leaves_no_record(
     place = results / "fixed" / "mine"
     refused(
         f"the disk is full while writing {place / PER_QUERY}; free some space and run the same "
-        "command again, it goes on where it stopped",
+        "command again to continue where it stopped",
         *("run", "fixed", "-d", "mine", "-q"),
     )
     assert not (place / RECORD).exists()

@@ -175,7 +175,7 @@ def test_own_ids_matter_where_there_are_any() -> None:
 def test_options_precision_and_depth() -> None:
     value = published("anserini", "bm25-multifield", "scifact")
     assert verdict(replace(BM25, options={"k1": "k1=1.2"}), value) == (
-        "k1=1.2 here, as by default there"
+        "k1=1.2 here, the defaults there"
     )
     shallow = verdict(
         replace(BM25, depth=10),

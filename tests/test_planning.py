@@ -111,7 +111,7 @@ def test_a_dataset_of_ones_own(tmp_path: Path, folders: Path) -> None:
 def test_what_cannot_be_planned(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="plan is for encoders; bm25-flat"):
         plan_run("bm25-flat", ["scifact"], make_options("bm25-flat", {}))
-    with pytest.raises(UsageError, match=r"`gtr-beir models fetch some/model` brings it"):
+    with pytest.raises(UsageError, match=r"get it with `gtr-beir models fetch some/model` first"):
         plan_run("some/model", ["scifact"], CPU)
     with pytest.raises(UsageError, match="scifakt"):
         plan_run("gtr-base", ["scifakt"], CPU)

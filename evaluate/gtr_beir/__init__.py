@@ -35,7 +35,7 @@ __all__ = ["Run", "benchmark", "leaderboard", "load_dataset", "load_system"]
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'evaluate' has no attribute {name!r}")
+        raise AttributeError(f"module 'gtr_beir' has no attribute {name!r}")
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)

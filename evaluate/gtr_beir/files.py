@@ -280,7 +280,7 @@ def explained(target: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreError(
                 f"the disk is full while writing {target}; free some space and run the same "
-                "command again, it goes on where it stopped"
+                "command again to continue where it stopped"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreError(
@@ -379,6 +379,6 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StoreError(f"{path} is not there") from None
+        raise StoreError(f"{path} is missing") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error

@@ -141,7 +141,7 @@ def why_not_compared(own: Identity, value: PublishedValue, cut: int) -> str:
     if own.scoring.reranked and value.scoring == "whole":
         reasons.append(f"{own.scoring} here, the whole corpus there")
     if own.options:
-        reasons.append(f"{', '.join(own.options.values())} here, as by default there")
+        reasons.append(f"{', '.join(own.options.values())} here, the defaults there")
     reasons += [_lengths(own, value)]
     if value.version != own.version:
         reasons.append(

@@ -226,7 +226,7 @@ def _extent(name: str, folder: Path) -> Extent:
         assert not isinstance(dataset, DatasetGroup)
         return _sampled(dataset)
     if spec.documents is None or spec.queries is None:
-        raise UsageError(f"the size of '{name}' is not known before it is here; fetch it first")
+        raise UsageError(f"the size of '{name}' is not known until it is here; fetch it first")
     return Extent(
         name=name,
         documents=spec.documents,

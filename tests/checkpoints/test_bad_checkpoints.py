@@ -120,7 +120,7 @@ class BadCheckpoint:
     sentence: str
 
 
-NO_GTR = "{folder} is no GTR checkpoint: it"
+NO_GTR = "{folder} is not a GTR checkpoint: it"
 AGAIN = "get the checkpoint again"
 CHECKPOINTS = (
     BadCheckpoint(
@@ -152,23 +152,23 @@ CHECKPOINTS = (
     BadCheckpoint(
         "code of its own",
         code_of_its_own,
-        "{folder}/modules.json wants code of its own (pooling_of_mine.Pooling), which is not run; "
-        "only sentence-transformers' own modules are",
+        "{folder}/modules.json asks for code of its own (pooling_of_mine.Pooling), which is not "
+        "run; only sentence-transformers' own modules are",
     ),
     BadCheckpoint(
         "auto_map",
         json_with("config.json", auto_map={"AutoModel": "modeling.Model"}),
-        "{folder}/config.json wants code of its own (auto_map), which is not run",
+        "{folder}/config.json asks for code of its own (auto_map), which is not run",
     ),
     BadCheckpoint(
         "module outside of the folder",
         modules("Transformer", "Pooling", path="../1_Pooling"),
-        "{folder}/modules.json names a module outside of the folder: {folder}/../1_Pooling",
+        "{folder}/modules.json names a module outside the folder: {folder}/../1_Pooling",
     ),
     BadCheckpoint(
         "no config.json",
         removed("config.json"),
-        f"the checkpoint cannot be used: {{folder}}/config.json is not there; {AGAIN}",
+        f"the checkpoint cannot be used: {{folder}}/config.json is missing; {AGAIN}",
     ),
     BadCheckpoint(
         "config.json a list",
@@ -324,7 +324,8 @@ def test_weights_that_are_none_are_refused_and_not_executed(
     sentence = {
         "safetensors cut off": f"{checkpoint}/model.safetensors cannot be read (…); {AGAIN}",
         "pickle that executes": f"{checkpoint}/pytorch_model.bin holds more than weights, and "
-        "nothing of it was executed; get the checkpoint as safetensors, or from somebody you trust",
+        "none of it was executed; get the checkpoint as safetensors, or from someone you "
+        "trust",
     }[weights]
     refused(sentence, "run", checkpoint, "-d", "mine", "-q")
     assert files_in(results) == {}

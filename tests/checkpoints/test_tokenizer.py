@@ -143,7 +143,7 @@ def test_a_tokenizer_that_does_not_take_it_is_refused(
         open_tokenizer(folder)
     assert str(refusal.value) == (
         f"transformers {transformers.__version__} runs the tokenizer of {folder}/tokenizer.json "
-        "without its normalizer, so texts would become other tokens than the checkpoint was "
+        "without its normalizer, so texts would not become the tokens that the checkpoint was "
         "trained on; install another version of transformers, 5.3 or newer"
     )
 

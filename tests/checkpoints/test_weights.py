@@ -150,12 +150,12 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     ),
     "integers": (
         rewrite(WEIGHTS, lambda w: w.update({WI: w[WI].to(torch.int8)})),
-        r"is of type int8, not of a floating one",
+        r"is of type int8, which is not a floating-point type",
     ),
     "a missing array": (rewrite(WEIGHTS, lambda w: w.pop(WI)), f"it lacks {WI}"),
     "an array too many": (
         rewrite(WEIGHTS, lambda w: w.update({"encoder.extra": torch.zeros(2)})),
-        r"has arrays that GTR has not: encoder.extra",
+        r"has arrays that GTR does not have: encoder.extra",
     ),
     "another shape": (
         rewrite(WEIGHTS, lambda w: w.update({WI: torch.zeros(5, 16)})),
@@ -163,7 +163,7 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     ),
     "a bias in the Dense": (
         rewrite(DENSE, lambda w: w.update({"linear.bias": torch.zeros(12)})),
-        r"holds the array linear.bias; GTR's Dense has linear.weight alone",
+        r"holds the array linear.bias; GTR's Dense has only linear.weight",
     ),
     "a Dense of another width": (
         json_with("2_Dense/config.json", in_features=32),
@@ -204,7 +204,7 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     ),
     "a length that is none": (
         json_with("sentence_bert_config.json", max_seq_length="many"),
-        r"says max_seq_length 'many', which is no number of tokens",
+        r"says max_seq_length 'many', which is not a number of tokens",
     ),
     "lower case": (
         json_with("sentence_bert_config.json", do_lower_case=True),

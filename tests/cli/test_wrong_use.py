@@ -33,37 +33,36 @@ WRONG_USE = (
     WrongUse(
         "run on a registered dataset that is not here",
         ("run", "fixed", "-d", "scifact", "--offline"),
-        "scifact is not in {datasets}; bring it with …`gtr-beir datasets import PATH --name "
-        "scifact`",
+        "scifact is not in {datasets}; get it with …`gtr-beir datasets import PATH --name scifact`",
     ),
     WrongUse(
         "run on a name with a slip",
         ("run", "fixed", "-d", "scifcat"),
-        "there is no dataset 'scifcat' in {datasets}; did you mean 'scifact'?; `gtr-beir datasets "
-        "import PATH --name scifcat` brings one of your own",
+        "there is no dataset 'scifcat' in {datasets}; `gtr-beir datasets import PATH --name "
+        "scifcat` imports one of your own; did you mean 'scifact'?",
     ),
     WrongUse(
         "run on an own name with a slip",
         ("run", "fixed", "-d", "mien"),
-        "there is no dataset 'mien' in {datasets}; did you mean 'mine'?; `gtr-beir datasets "
-        "import PATH --name mien` brings one of your own",
+        "there is no dataset 'mien' in {datasets}; `gtr-beir datasets import PATH --name mien` "
+        "imports one of your own; did you mean 'mine'?",
     ),
     WrongUse(
         "run on a name that is far off",
         ("run", "fixed", "-d", "weather-2031"),
         "there is no dataset 'weather-2031' in {datasets}; `gtr-beir datasets import PATH --name "
-        "weather-2031` brings one of your own",
+        "weather-2031` imports one of your own",
     ),
     WrongUse(
         "run on CQADupStack without its forums",
         ("run", "fixed", "-d", "cqadupstack", "--offline"),
-        "…cqadupstack/android is not in {datasets}; bring …`gtr-beir datasets import PATH --name "
+        "…cqadupstack/android is not in {datasets}; get …`gtr-beir datasets import PATH --name "
         "cqadupstack`",
     ),
     WrongUse(
         "second dataset unknown, the first is not begun",
         (*RUN_MINE, "-d", "nfcorpus", "--offline"),
-        "nfcorpus is not in {datasets}; bring it with …`gtr-beir datasets import PATH --name "
+        "nfcorpus is not in {datasets}; get it with …`gtr-beir datasets import PATH --name "
         "nfcorpus`",
     ),
     WrongUse(
@@ -93,7 +92,7 @@ WRONG_USE = (
     WrongUse(
         "fp16",
         (*RUN_MINE, "--dtype", "fp16"),
-        "fp16 is refused, T5 overflows in it; choose 'fp32' or 'bf16'",
+        "fp16 is refused, because T5 overflows in it; choose 'fp32' or 'bf16'",
     ),
     WrongUse(
         "unknown dtype",
@@ -123,30 +122,30 @@ WRONG_USE = (
     WrongUse(
         "a hub id that is not in the cache, offline",
         ("run", "nobody/no-such-model", "-d", "mine", "--offline"),
-        "'nobody/no-such-model' is not a folder here and not in the Hugging Face cache, and "
-        "--offline forbids to fetch it; run once without --offline",
+        "'nobody/no-such-model' is neither a folder here nor in the Hugging Face cache, and "
+        "--offline forbids fetching it; run once without --offline",
     ),
     WrongUse(
         "check without a dataset of this name",
         ("datasets", "check", "scifcat"),
-        "there is no dataset 'scifcat' in {datasets}; did you mean 'scifact'?; `gtr-beir datasets "
-        "import PATH --name scifcat` brings one of your own",
+        "there is no dataset 'scifcat' in {datasets}; `gtr-beir datasets import PATH --name "
+        "scifcat` imports one of your own; did you mean 'scifact'?",
     ),
     WrongUse(
         "check of an empty folder",
         ("datasets", "check", "--datasets-dir", "nowhere"),
-        "there is no dataset in nowhere; `gtr-beir datasets import PATH`",
+        "there is no dataset in nowhere; get one with `gtr-beir datasets fetch NAME` or "
+        "`gtr-beir datasets import PATH`",
     ),
     WrongUse(
         "score against a dataset that is not here",
         ("score", "some.run", "-d", "scifact"),
-        "scifact is not in {datasets}; bring it with …`gtr-beir datasets import PATH --name "
-        "scifact`",
+        "scifact is not in {datasets}; get it with …`gtr-beir datasets import PATH --name scifact`",
     ),
     WrongUse(
         "leaderboard of an unknown format",
         ("leaderboard", "--format", "md,pdf"),
-        "there is no format 'pdf'; choose of md, csv, html, latex",
+        "there is no format 'pdf'; choose from md, csv, html, latex",
     ),
     WrongUse(
         "leaderboard of no format",

@@ -189,12 +189,12 @@ ARCHIVES = (
     BadDataset(
         "zip with a member outside of it",
         zipped(with_member("../../climbed.txt")),
-        "{source}: member '../../climbed.txt' points outside of the archive; …",
+        "{source}: member '../../climbed.txt' points outside the archive; …",
     ),
     BadDataset(
         "zip with a member at the root",
         zipped(with_member("/climbed.txt")),
-        "{source}: member '/climbed.txt' points outside of the archive; …",
+        "{source}: member '/climbed.txt' points outside the archive; …",
     ),
     BadDataset(
         "zip with a symbolic link",

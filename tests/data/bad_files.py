@@ -266,14 +266,14 @@ QRELS_CASES = (
     BadDataset(
         "judgement of two fields",
         line(QRELS, 4, "q2\td3"),
-        "{source}/qrels/test.tsv:4: 2 fields where three are wanted: query id, document id and "
-        "grade, separated by tabs",
+        "{source}/qrels/test.tsv:4: 2 fields instead of three: query id, document id and grade, "
+        "separated by tabs",
     ),
     BadDataset(
         "judgement of four fields",
         line(QRELS, 2, "q1\t0\td1\t2"),
-        "{source}/qrels/test.tsv:2: 4 fields where three are wanted: query id, document id and "
-        "grade, separated by tabs",
+        "{source}/qrels/test.tsv:2: 4 fields instead of three: query id, document id and grade, "
+        "separated by tabs",
     ),
     BadDataset(
         "grade a word",

@@ -127,11 +127,11 @@ def test_import_that_is_stopped_leaves_nothing(
         assert code == 1
         assert told == (
             f"gtr-beir: the disk is full while writing {datasets / 'mine'}; free some space and "
-            "run the same command again, it goes on where it stopped"
+            "run the same command again to continue where it stopped"
         )
     else:
         assert code == 130
-        assert told == "gtr-beir: stopped; the same command goes on where it was"
+        assert told == "gtr-beir: stopped; the same command continues from there"
     assert files_in(datasets) == {}
     assert leftovers(datasets) == []
 
@@ -144,7 +144,7 @@ def test_import_never_replaces_a_folder_that_is_not_a_dataset(
     unpacked = source.rename(datasets / "mine")
     before = files_in(datasets)
     refused(
-        f"{unpacked} is there already and …; …--name…",
+        f"{unpacked} exists already and …; …--name…",
         *("datasets", "import", unpacked),
         code=2,
     )

@@ -112,9 +112,9 @@ def test_json_lines() -> None:
         (b'{"n": 1} {"n": 2}\n', r"1: broken JSON \(.+\)"),
         (b'{"n": 1}\n' + MARK + b'{"n": 2}\n', r"2: broken JSON \(.+\)"),
         (b'{"n": 1, "x": ' + b"[" * 9000 + b"]" * 9000 + b"}\n", r"1: broken JSON \(.+\)"),
-        (b'{"n": "1"}\n', r"1: not the row it should be \(Expected `int`.+\)$"),
-        (b"{}\n", r"1: not the row it should be \(.+ missing required field `n`\)$"),
-        (b"[1]\n", r"1: not the row it should be \(.+\)$"),
+        (b'{"n": "1"}\n', r"1: not a valid row \(Expected `int`.+\)$"),
+        (b"{}\n", r"1: not a valid row \(.+ missing required field `n`\)$"),
+        (b"[1]\n", r"1: not a valid row \(.+\)$"),
     ],
 )
 def test_wrong_json_lines(data: bytes, sentence: str) -> None:
@@ -143,7 +143,7 @@ def test_one_record() -> None:
     for data, sentence in (
         (b'{"n": 7', r"broken JSON \(.+\); every record is one row as a JSON object$"),
         (b"", r"broken JSON \(.+\)"),
-        (b'{"n": []}', r"not the row it should be \(.+\)$"),
+        (b'{"n": []}', r"not a valid row \(.+\)$"),
     ):
         with pytest.raises(InputError, match=f"^a file:4: {sentence}"):
             decoded(DECODER, data, "row", "a file", 4)

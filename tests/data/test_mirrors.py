@@ -80,7 +80,7 @@ def test_wrong_counts_and_absent_mirrors(tmp_path: Path, monkeypatch: pytest.Mon
     assert done.returncode == 1
     sentence = done.stderr.strip()
     assert "\n" not in sentence
-    assert sentence.startswith("no source gave scifact: ")
-    assert "BeIR/scifact: the hub did not give BeIR/scifact" in sentence
+    assert sentence.startswith("scifact could not be fetched from any source: ")
+    assert "BeIR/scifact: BeIR/scifact could not be fetched from the hub" in sentence
     assert "6 documents where scifact has 3" in sentence
     assert not (tmp_path / "store" / "scifact").exists()

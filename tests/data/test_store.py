@@ -91,7 +91,7 @@ def test_check_finds_a_flipped_byte(small: Dataset) -> None:
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    assert list(check_files(small.path)) == [f"{file} has other bytes than were written"]
+    assert list(check_files(small.path)) == [f"{file} has changed since it was written"]
 
 
 def test_a_group_needs_all_its_parts(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class DamagedStore:
     check: str
 
 
-MEND = "mine: damaged; mend it with `gtr-beir datasets import PATH --name mine`"
+MEND = "mine: damaged; repair it with `gtr-beir datasets import PATH --name mine`"
 CHECK = "run `gtr-beir datasets check`"
 STORE = (
     DamagedStore(
@@ -105,25 +105,25 @@ STORE = (
     DamagedStore(
         "texts cut off",
         truncate("texts.arrow", 0.5),
-        f"{{folder}}/texts.arrow is damaged or not there (…); {CHECK}",
+        f"{{folder}}/texts.arrow is damaged or missing (…); {CHECK}",
         MEND,
     ),
     DamagedStore(
         "texts missing",
         removed("texts.arrow"),
-        f"{{folder}}/texts.arrow is damaged or not there (…); {CHECK}",
+        f"{{folder}}/texts.arrow is damaged or missing (…); {CHECK}",
         MEND,
     ),
     DamagedStore(
         "texts empty",
         truncate("texts.arrow", 0),
-        f"{{folder}}/texts.arrow is damaged or not there (…); {CHECK}",
+        f"{{folder}}/texts.arrow is damaged or missing (…); {CHECK}",
         MEND,
     ),
     DamagedStore(
         "texts with a damaged batch",
         overwrite("texts.arrow", 288, b"\xff" * 8),
-        f"{{folder}}/texts.arrow is damaged or not there (…); {CHECK}",
+        f"{{folder}}/texts.arrow is damaged or missing (…); {CHECK}",
         MEND,
     ),
     DamagedStore(
@@ -131,19 +131,19 @@ STORE = (
         lambda folder: overwrite(
             "queries.arrow", (folder / "queries.arrow").read_bytes().index(b"what is tea"), b"\xff"
         )(folder),
-        f"{{folder}}/queries.arrow is damaged or not there (…); {CHECK}",
+        f"{{folder}}/queries.arrow is damaged or missing (…); {CHECK}",
         MEND,
     ),
     DamagedStore(
         "id ranks cut off",
         truncate("id_rank.npy", 0.95),
-        f"{{folder}}/id_rank.npy is damaged or not there (…); {CHECK}",
+        f"{{folder}}/id_rank.npy is damaged or missing (…); {CHECK}",
         MEND,
     ),
     DamagedStore(
         "id ranks empty",
         truncate("id_rank.npy", 0),
-        f"{{folder}}/id_rank.npy is damaged or not there (…); {CHECK}",
+        f"{{folder}}/id_rank.npy is damaged or missing (…); {CHECK}",
         MEND,
     ),
     DamagedStore(
@@ -151,7 +151,7 @@ STORE = (
         lambda folder: (
             (folder / "id_rank.npy").write_bytes(pickle.dumps(Trap(folder / "executed"))) and None
         ),
-        f"{{folder}}/id_rank.npy is damaged or not there (…); {CHECK}",
+        f"{{folder}}/id_rank.npy is damaged or missing (…); {CHECK}",
         MEND,
     ),
 )
@@ -234,7 +234,7 @@ def test_check_finds_one_flipped_byte(
     overwrite(file, -1, bytes([path.read_bytes()[-1] ^ 1]))(mine.path)
     assert cli.main(["datasets", "check", "mine"]) == 1
     told = capsys.readouterr()
-    assert told.out == f"mine: {path} has other bytes than were written\n"
+    assert told.out == f"mine: {path} has changed since it was written\n"
     assert told.err == f"gtr-beir: {MEND}\n"
 
 
@@ -260,7 +260,7 @@ def test_import_mends_what_check_has_found(
     assert cli.main(["datasets", "import", str(source), "--name", "mine", "-q"]) == 0
     assert cli.main(["datasets", "check"]) == 0
     assert files_in(mine.path) == before
-    assert capsys.readouterr().out.endswith("mine: whole\n")
+    assert capsys.readouterr().out.endswith("mine: intact\n")
 
 
 def test_what_a_killed_import_left_is_no_dataset(
@@ -272,4 +272,4 @@ def test_what_a_killed_import_left_is_no_dataset(
     assert cli.main(["datasets", "list"]) == 0
     assert TEMPORARY_PREFIX not in capsys.readouterr().out
     assert cli.main(["datasets", "check"]) == 0
-    assert capsys.readouterr().out == "mine: whole\n"
+    assert capsys.readouterr().out == "mine: intact\n"

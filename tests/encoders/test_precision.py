@@ -69,7 +69,9 @@ def test_of_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gpus_with_and_without_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     two_gpus(monkeypatch)
-    with pytest.raises(UsageError, match="not all of --device cuda:0,cuda:1 have bf16 arithmetic"):
+    with pytest.raises(
+        UsageError, match="not all devices of --device cuda:0,cuda:1 have bf16 arithmetic"
+    ):
         for_each_device(EncoderOptions(device="cuda:0,cuda:1", dtype="bf16"))
     assert len(for_each_device(EncoderOptions(device="cuda:0,cuda:1"))) == 2
 

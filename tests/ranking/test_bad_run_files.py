@@ -31,8 +31,8 @@ class BadRun:
 
 SIX = "columns where a run has six: query id, Q0, document id, rank, score, tag"
 RUNS = (
-    BadRun("empty", b"", "{run}: there is no line in it"),
-    BadRun("only blank lines", b"\n\n", "{run}: there is no line in it"),
+    BadRun("empty", b"", "{run}: there are no lines in it"),
+    BadRun("only blank lines", b"\n\n", "{run}: there are no lines in it"),
     BadRun("five columns", b"q1 Q0 d1 1 3.0\n", f"{{run}}:1: 5 {SIX}"),
     BadRun("seven columns", GOOD_RUN + b"q2 Q0 d1 1 3.0 my tag\n", f"{{run}}:4: 7 {SIX}"),
     BadRun("qrels for a run", b"q1 0 d1 1\n", f"{{run}}:1: 4 {SIX}"),

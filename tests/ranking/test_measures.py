@@ -166,8 +166,9 @@ def test_what_is_no_measure_is_told_in_one_sentence(text: str) -> None:
     with pytest.raises(UsageError) as told:
         Measure.parse(text)
     assert str(told.value) == (
-        f"there is no measure '{text}'; there are ndcg, recall, map, p, mrr, success and "
-        "recall_cap, each at a cut: ndcg@10, or p(rel=2)@5 where only grades from 2 on are relevant"
+        f"there is no measure '{text}'; the measures are ndcg, recall, map, p, mrr, success and "
+        "recall_cap, each at a cut, such as ndcg@10, or p(rel=2)@5 if only grades from 2 on are "
+        "relevant"
     )
 
 

@@ -62,8 +62,8 @@ def test_compare_by_an_unknown_measure(values: Callable[..., Path], refused: Ref
 def test_compare_of_other_queries(values: Callable[..., Path], refused: Refused) -> None:
     a, b = values("a", "q1,0.5,1"), values("b", "q2,0.5,1")
     refused(
-        f"{b / 'mine' / PER_QUERY}: not over the same queries as {a / 'mine' / PER_QUERY}; paired "
-        "tests need that",
+        f"{b / 'mine' / PER_QUERY}: not over the same queries as {a / 'mine' / PER_QUERY}, which "
+        "paired tests need; run both on the same dataset",
         *("compare", a, b),
     )
 
@@ -74,7 +74,7 @@ def test_compare_of_a_folder_without_results(
 ) -> None:
     (tmp_path / "empty").mkdir()
     refused(
-        f"there is no queries.csv in {place}; give a folder that a run has left",
+        f"there is no queries.csv in {place}; give a folder that a run has written",
         *("compare", place, values("b", "q1,0.5,1")),
         code=2,
     )

@@ -148,7 +148,7 @@ def test_killed_and_resumed(units: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_dead_worker_fails_the_work() -> None:
-    with pytest.raises(StoreError, match="a working process died"):
+    with pytest.raises(StoreError, match="a worker process died"):
         in_processes(os._exit, [(3,), (3,)], processes=2)
 
 

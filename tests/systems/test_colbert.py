@@ -189,7 +189,7 @@ def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     dataset = many(tmp_path)
     system = load_system(TOY, device="cpu,cpu", offline=True)
     monkeypatch.setattr("gtr_beir.systems.search.work_share", die)
-    with pytest.raises(StoreError, match="a working process died"):
+    with pytest.raises(StoreError, match="a worker process died"):
         search(system, dataset, tmp_path / "w", k=10)
 
 
@@ -391,7 +391,7 @@ def test_single_vector_checkpoints_are_no_colbert(given: str, minilm: str, tmp_p
     if given == "encoder alone":
         (tmp_path / "alone").mkdir()
         shutil.copy(COLBERT_DIR / "config.json", tmp_path / "alone")
-    with pytest.raises(CheckpointError, match="is no ColBERT checkpoint: it has"):
+    with pytest.raises(CheckpointError, match="is not a ColBERT checkpoint: it has"):
         load_system(f"colbert:{path}", device="cpu", offline=True)
 
 
@@ -406,7 +406,7 @@ def test_what_else_is_refused(tmp_path: Path) -> None:
     modules = json.loads((copy / "modules.json").read_text())
     modules[1]["type"] = "mine.Dense"
     (copy / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(CheckpointError, match=r"wants code of its own \(mine.Dense\)"):
+    with pytest.raises(CheckpointError, match=r"asks for code of its own \(mine.Dense\)"):
         load_system(f"colbert:{copy}", device="cpu", offline=True)
     for choices in ({"protocol": "hub"}, {"k1": 1.2}, {"batch_tokens": 5}, {"dtype": "fp16"}):
         with pytest.raises(UsageError):

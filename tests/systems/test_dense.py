@@ -158,7 +158,7 @@ def test_a_bin_that_holds_code_runs_nothing(tmp_path: Path) -> None:
 
     torch.save({"weight": Code()}, copy / "pytorch_model.bin")
     with pytest.raises(
-        CheckpointError, match="holds more than weights, and nothing of it was executed"
+        CheckpointError, match="holds more than weights, and none of it was executed"
     ):
         load_system(str(copy), device="cpu", offline=True)
     assert not mark.exists()
@@ -199,7 +199,7 @@ def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     system = load_system(str(CHECKPOINT_DIR), device="cpu,cpu", offline=True)
     monkeypatch.setattr("gtr_beir.systems.search.work_share", die)
     options = SearchOptions(work_dir=tmp_path / "work", block_documents=1024)
-    with pytest.raises(StoreError, match="a working process died"):
+    with pytest.raises(StoreError, match="a worker process died"):
         system.search(dataset, options)
     monkeypatch.undo()
     assert system.search(dataset, options).run.scores.shape[0] == 5

@@ -40,7 +40,7 @@ def write_folder(
     `out` must not be there, or be empty; it is whole or not there at all.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already; name a folder that is not")
+        raise UsageError(f"{out} exists already; name a new folder")
     with atomic_folder(out) as folder:
         tokenizer.save_pretrained(folder)
         modules = [

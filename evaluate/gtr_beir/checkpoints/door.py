@@ -59,7 +59,7 @@ class Checkpoint:
 
     def _hashed(self) -> str:
         """The fingerprint of this form."""
-        raise CheckpointError(f"{self.asked} has no form that is known")
+        raise CheckpointError(f"{self.asked} is in a form that is not known")
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -78,15 +78,15 @@ class Checkpoint:
 
     def arrays(self) -> GtrArrays:
         """GTR's arrays, whose names and shapes are right; CheckpointError if it is not GTR."""
-        raise CheckpointError(f"{self.asked} is no GTR checkpoint")
+        raise CheckpointError(f"{self.asked} is not a GTR checkpoint")
 
     def face(self) -> TextFace:
         """Tokenizer, own length and prompts of a GTR checkpoint."""
-        raise CheckpointError(f"{self.asked} is no GTR checkpoint")
+        raise CheckpointError(f"{self.asked} is not a GTR checkpoint")
 
     def tokenizer(self) -> TransformersTokenizer:
         """transformers' tokenizer of a GTR checkpoint, which can be saved."""
-        raise CheckpointError(f"{self.asked} is no GTR checkpoint")
+        raise CheckpointError(f"{self.asked} is not a GTR checkpoint")
 
 
 @dataclass(frozen=True)
@@ -203,9 +203,9 @@ def open_checkpoint(
     """
     form = next((prefix for prefix in (T5X, TFHUB) if name.startswith(prefix)), None)
     if form is not None and revision is not None:
-        raise UsageError(f"{name} has no revisions; leave --revision {revision} out")
+        raise UsageError(f"{name} has no revisions; leave out --revision {revision}")
     if form != T5X and tokenizer is not None:
-        raise UsageError(f"{name} has a tokenizer of its own; leave --tokenizer out")
+        raise UsageError(f"{name} has a tokenizer of its own; leave out --tokenizer")
     if form != T5X and heads is not None:
         raise UsageError(f"--heads is for t5x: checkpoints, not for {name}")
     if form == T5X:
@@ -215,7 +215,9 @@ def open_checkpoint(
     if form == TFHUB:
         path = as_path(name.removeprefix(TFHUB))
         if not (path / "saved_model.pb").is_file():
-            raise UsageError(f"there is no SavedModel in {path} (it would hold saved_model.pb)")
+            raise UsageError(
+                f"there is no SavedModel in {path}; give the folder that holds saved_model.pb"
+            )
         return TfHubCheckpoint(name, path.resolve().name, path, None, None, True)
     if is_multi_vector(name):
         given = COLBERT if name == "colbert" else name.removeprefix(MULTI_VECTOR)

@@ -197,7 +197,7 @@ def difference(
     problems = [
         (f"lacks {_some(sorted(expected.keys() - found.keys()))}", expected.keys() - found.keys()),
         (
-            f"has arrays that GTR has not: {_some(sorted(found.keys() - expected.keys()))}",
+            f"has arrays that GTR does not have: {_some(sorted(found.keys() - expected.keys()))}",
             found.keys() - expected.keys(),
         ),
     ]
@@ -222,7 +222,7 @@ def require_usable(name: str, tensor: torch.Tensor, source: str) -> torch.Tensor
     if not tensor.is_floating_point():
         raise CheckpointError(
             f"{source}: the array {name} is of type {str(tensor.dtype).removeprefix('torch.')}, "
-            "not of a floating one; use a checkpoint in float32, bfloat16 or float16"
+            "which is not a floating-point type; use a checkpoint in float32, bfloat16 or float16"
         )
     if not bool(tensor.isfinite().all()):
         raise CheckpointError(

@@ -49,7 +49,7 @@ def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> Mult
     if local.is_dir():
         if revision is not None:
             raise UsageError(
-                f"{name} is a folder, which has no revisions; leave --revision {revision} out"
+                f"{name} is a folder, which has no revisions; leave out --revision {revision}"
             )
         return inspect_multi_vector(local)
     if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
@@ -64,16 +64,16 @@ def inspect_multi_vector(path: Path, *, hub: str | None = None) -> MultiVectorFo
     for module_type, place in modules:
         if not module_type.startswith(_OWN_CODE):
             raise CheckpointError(
-                f"{path}/modules.json wants code of its own ({module_type}), which is not run; "
+                f"{path}/modules.json asks for code of its own ({module_type}), which is not run; "
                 "only the modules of sentence-transformers and PyLate are"
             )
         if not place.resolve().is_relative_to(path.resolve()):
-            raise CheckpointError(f"{path}/modules.json names a module outside of the folder")
+            raise CheckpointError(f"{path}/modules.json names a module outside the folder")
     encoder = modules[0][1] if modules else path
     config = configuration(encoder / "config.json")
     if config.get("auto_map"):
         raise CheckpointError(
-            f"{encoder}/config.json wants code of its own (auto_map), which is not run"
+            f"{encoder}/config.json asks for code of its own (auto_map), which is not run"
         )
     own = path / "config_sentence_transformers.json"
     kind = configuration(own).get("model_type") if own.is_file() else None
@@ -91,8 +91,8 @@ def inspect_multi_vector(path: Path, *, hub: str | None = None) -> MultiVectorFo
     else:
         what = " > ".join(names) if names else "an encoder alone"
         raise CheckpointError(
-            f"{path} is no ColBERT checkpoint: it has {what}, one vector a text; run it without "
-            "'colbert:', as a dense encoder"
+            f"{path} is not a ColBERT checkpoint: it has {what}, which gives one vector per text; "
+            "run it without 'colbert:', as a dense encoder"
         )
     weight_files(encoder)
     require_tokenizer(encoder)

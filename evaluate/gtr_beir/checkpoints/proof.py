@@ -32,7 +32,7 @@ def prove(checkpoint: Checkpoint) -> list[Finding]:
             Finding("layout", True, "a T5X dual encoder, every array placed"),
             *prove_arrays(arrays),
         ]
-    raise CheckpointError(f"{checkpoint.asked} has a form of which nothing can be proved")
+    raise CheckpointError(f"{checkpoint.asked} is in a form that cannot be checked")
 
 
 def prove_folder(folder: CheckpointFolder) -> list[Finding]:
@@ -72,7 +72,11 @@ def prove_arrays(arrays: GtrArrays) -> list[Finding]:
         except GtrBeirError as error:
             bad.append(str(error))
     findings.append(
-        Finding("values", not bad, "; ".join(bad[:3]) if bad else "all finite, floating")
+        Finding(
+            "values",
+            not bad,
+            "; ".join(bad[:3]) if bad else "all of them finite, in floating point",
+        )
     )
     return findings
 
@@ -86,11 +90,16 @@ def prove_tokenizer(source: Path | str, arrays: GtrArrays) -> Finding:
     ids = tokenizer("a text")["input_ids"]
     rows = arrays.shape.vocabulary
     if not ids or ids[-1] != tokenizer.eos_token_id:
-        return Finding("tokenizer", False, "does not end a text with its end token, as T5 does")
+        return Finding("tokenizer", False, "does not end texts with its end token, as T5's does")
     if len(tokenizer) > rows:
         seen = f"has {len(tokenizer):,} tokens, but the embedding has {rows:,} rows"
         return Finding("tokenizer", False, seen)
-    return Finding("tokenizer", True, f"{len(tokenizer):,} tokens for {rows:,} rows, ends texts")
+    return Finding(
+        "tokenizer",
+        True,
+        f"{len(tokenizer):,} tokens for {rows:,} rows of the "
+        "embedding, ends texts with its end token",
+    )
 
 
 def _stored(dtypes: tuple[str, ...]) -> Finding:

@@ -64,7 +64,9 @@ def text_face(folder: Path, transformer: Path) -> TextFace:
     tokenizer = open_tokenizer(transformer)
     own = given.get("max_seq_length") or min(int(tokenizer.model_max_length), 1 << 20)
     if type(own) is not int or own < 1:
-        raise CheckpointError(f"{limits} says max_seq_length {own!r}, which is no number of tokens")
+        raise CheckpointError(
+            f"{limits} says max_seq_length {own!r}, which is not a number of tokens"
+        )
     prompts = _prompts(folder)
     pooling = folder / "1_Pooling" / "config.json"
     included = not pooling.is_file() or configuration(pooling).get("include_prompt", True)
@@ -123,8 +125,8 @@ def open_tokenizer(source: Path | str, *, fetch: bool = False) -> TransformersTo
         reason = " ".join(str(error).split())[:200]
         if not is_folder:
             raise UsageError(
-                f"the tokenizer '{source}' is not a folder and could not be had from the Hugging "
-                f"Face hub ({reason}); give a folder with a tokenizer.json"
+                f"the tokenizer '{source}' is not a folder and could not be fetched from the "
+                f"Hugging Face hub ({reason}); give a folder with a tokenizer.json"
             ) from error
         raise CheckpointError(
             f"the tokenizer in {source} cannot be loaded ({type(error).__name__}: {reason})"
@@ -166,8 +168,8 @@ def _require_normalizer(
     if _as_text(tokenizer.backend_tokenizer.normalizer) != _as_text(wanted):
         raise CheckpointError(
             f"transformers {transformers.__version__} runs the tokenizer of {rules} without its "
-            "normalizer, so texts would become other tokens than the checkpoint was trained on; "
-            "install another version of transformers, 5.3 or newer"
+            "normalizer, so texts would not become the tokens that the checkpoint was trained "
+            "on; install another version of transformers, 5.3 or newer"
         )
 
 

@@ -41,7 +41,7 @@ class FolderArrays:
                     ours = DENSE if folder == dense else _ALIASES.get(name, name)
                     if folder == dense and name != "linear.weight":
                         raise CheckpointError(
-                            f"{file} holds the array {name}; GTR's Dense has linear.weight alone"
+                            f"{file} holds the array {name}; GTR's Dense has only linear.weight"
                         )
                     if not ours.startswith(_UNUSED):
                         self._readers.setdefault(ours, (reader, name))
@@ -91,7 +91,9 @@ def _shards(index: Path) -> list[Path]:
     for name in sorted({str(value) for value in entries.values()}):
         file = index.parent / name
         if file.parent.resolve() != index.parent.resolve() or not file.is_file():
-            raise CheckpointError(f"{index} names {name}, which is not beside it; get it again")
+            raise CheckpointError(
+                f"{index} names {name}, which is not beside it; get the checkpoint again"
+            )
         files.append(file)
     return files
 
@@ -167,8 +169,8 @@ def _read_bin(file: Path) -> Mapping[str, torch.Tensor]:
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{file} holds more than weights, and nothing of it was executed; get the checkpoint "
-            "as safetensors, or from somebody you trust"
+            f"{file} holds more than weights, and none of it was executed; get the checkpoint as "
+            "safetensors, or from someone you trust"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError) as error:
         raise _damaged(file, error) from error

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand
         print(f"gtr-beir: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\ngtr-beir: stopped; the same command goes on where it was", file=sys.stderr)
+        print("\ngtr-beir: stopped; the same command continues from there", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,27 +12,36 @@ from gtr_beir.errors import CheckpointError, UsageError
 
 def add_models(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
-        "models", help="released checkpoints: list and fetch; any: check that it is GTR, convert"
+        "models", help="list and fetch released checkpoints; check or convert any checkpoint"
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     listing = actions.add_parser("list", help="the released checkpoints, and which are here")
     listing.set_defaults(act=_list)
 
-    fetching = actions.add_parser("fetch", help="bring checkpoints into the Hugging Face cache")
+    fetching = actions.add_parser("fetch", help="download checkpoints into the Hugging Face cache")
     fetching.add_argument("models", nargs="+", metavar="NAME", help="gtr-base, or a hub id")
-    fetching.add_argument("--revision", help="another commit, tag or branch")
+    fetching.add_argument(
+        "--revision", help="commit, tag or branch to use of a checkpoint on the hub"
+    )
     quiet(fetching)
     fetching.set_defaults(act=_fetch)
 
     checking = actions.add_parser(
-        "check", help="prove that checkpoints are GTR, or say all that differs"
+        "check", help="check that checkpoints are GTR, and list all that differs"
     )
     checking.add_argument(
         "models", nargs="+", metavar="NAME", help="a folder, t5x:PATH, gtr-base, or a hub id"
     )
-    checking.add_argument("--heads", type=int, metavar="N", help="that a T5X checkpoint must have")
-    checking.add_argument("--revision", help="of a hub id")
+    checking.add_argument(
+        "--heads",
+        type=int,
+        metavar="N",
+        help="number of attention heads that the T5X checkpoint must have",
+    )
+    checking.add_argument(
+        "--revision", help="commit, tag or branch to use of a checkpoint on the hub"
+    )
     checking.add_argument("--offline", action="store_true", help="fetch nothing")
     checking.set_defaults(act=_check)
 
@@ -40,11 +49,18 @@ def add_models(commands: Commands[argparse.ArgumentParser]) -> None:
         "convert", help="write a checkpoint as a sentence-transformers folder (float32)"
     )
     converting.add_argument("model", metavar="NAME", help="t5x:PATH, a folder, or a hub id")
-    converting.add_argument("out", type=Path, metavar="FOLDER")
+    converting.add_argument("out", type=Path, metavar="FOLDER", help="new folder for the result")
     converting.add_argument(
-        "--tokenizer", metavar="FOLDER|ID", help="for a T5X checkpoint, which carries none"
+        "--tokenizer",
+        metavar="FOLDER|ID",
+        help="tokenizer for a T5X checkpoint, which carries none",
     )
-    converting.add_argument("--heads", type=int, metavar="N", help="that it must have")
+    converting.add_argument(
+        "--heads",
+        type=int,
+        metavar="N",
+        help="number of attention heads that the T5X checkpoint must have",
+    )
     converting.add_argument("--offline", action="store_true", help="fetch nothing")
     quiet(converting)
     converting.set_defaults(act=_convert)
@@ -82,7 +98,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
     for name in options.models:
         if Path(name).expanduser().is_dir():
-            raise UsageError(f"{name} is a folder, which needs no fetching")
+            raise UsageError(f"{name} is a folder, so there is nothing to fetch")
         checkpoint = open_checkpoint(name, revision=options.revision)
         if not options.quiet:
             what = "GTR" if checkpoint.gtr else " > ".join(checkpoint.modules) or "ColBERT"
@@ -97,8 +113,8 @@ def _check(options: argparse.Namespace) -> None:
     for name in options.models:
         if name.startswith(TFHUB) or is_multi_vector(name):
             raise UsageError(
-                f"models check proves GTR in T5X or sentence-transformers form, not {name}; "
-                "`gtr-beir run` refuses what it cannot use"
+                "`gtr-beir models check` is for T5X checkpoints and sentence-transformers "
+                f"models, not for {name}; `gtr-beir run` refuses what it cannot use"
             )
     failed = []
     for name in options.models:
@@ -121,7 +137,9 @@ def _check(options: argparse.Namespace) -> None:
             failed.append(name)
     sys.stdout.flush()
     if failed:
-        raise CheckpointError(f"{', '.join(failed)} cannot be used as GTR; see above what differs")
+        raise CheckpointError(
+            f"{', '.join(failed)} cannot be used as GTR; the lines above say what differs"
+        )
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -17,7 +17,9 @@ Commands = argparse._SubParsersAction
 
 def folders(parser: argparse.ArgumentParser, *, results: bool = False) -> None:
     parser.add_argument(
-        "--datasets-dir", type=Path, help="default: $GTR_BEIR_DATASETS or datasets_cache"
+        "--datasets-dir",
+        type=Path,
+        help="folder of the datasets (default: $GTR_BEIR_DATASETS or datasets_cache)",
     )
     if results:
         results_folder(parser)
@@ -28,12 +30,14 @@ def results_folder(parser: argparse.ArgumentParser) -> None:
         "--results-dir",
         type=Path,
         default=Path(os.environ.get("GTR_BEIR_RESULTS") or "results"),
-        help="default: $GTR_BEIR_RESULTS or results",
+        help="folder of the results (default: $GTR_BEIR_RESULTS or results)",
     )
 
 
 def quiet(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only results")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="print only results, no progress"
+    )
 
 
 def system_and_datasets(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +53,7 @@ def system_and_datasets(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a dataset; may be given as often as you like",
+        help="a dataset; give -d again for each further one",
     )
     parser.add_argument(
         "--suite", metavar="NAME", help="a set of datasets: all, zero-shot, public, unseen or demo"
@@ -73,8 +77,8 @@ def system_flags(parser: argparse.ArgumentParser, known: set[str]) -> None:
     said = set(known)
     for home in system_classes():
         also = [flag(name) for name in choices(home.options_type) if name in known - said]
-        beside = f", beside {', '.join(also)}" if also else ""
-        group = parser.add_argument_group(f"options of {home.title}{beside}")
+        besides = f", besides {', '.join(also)}" if also else ""
+        group = parser.add_argument_group(f"options of {home.title}{besides}")
         add_flags(group, home.options_type, known)
 
 

@@ -19,14 +19,17 @@ from gtr_beir.identity import USUAL_DEPTH
 def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "plan",
-        help="time, memory and disk of a run, before it starts",
-        description="Documents, tokens, arithmetic, time at a rate measured now on this machine, "
-        "memory and disk of a run. Nothing is fetched or written; datasets that are not here are "
-        "estimated from what the registry knows.",
+        help="estimate the time, memory and disk of a run before it starts",
+        description="Estimate the tokens, arithmetic, memory and disk of a run, and its time at "
+        "a rate that is measured now on this machine. Nothing is fetched or written; "
+        "datasets that are not here are estimated from the registry.",
     )
     system_and_datasets(parser)
     parser.add_argument(
-        "--depth", type=int, default=USUAL_DEPTH, help="documents kept of a query (default: 1000)"
+        "--depth",
+        type=int,
+        default=USUAL_DEPTH,
+        help="documents kept for each query (default: 1000)",
     )
     folders(parser)
     system_flags(parser, known={"offline"})
@@ -74,7 +77,7 @@ def _plan(options: argparse.Namespace) -> None:
     print(f"\nrate:   {rate} in {cost.dtype} on {cost.device}, {cost.how}{devices}")
     print(f"time:   {duration(plan.seconds)} in all")
     print(f"memory: {size(plan.memory)} at most, of which weights {size(cost.weights_bytes)}")
-    print(f"disk:   {size(sum(entry.disk for entry in plan.datasets))} beside the datasets")
+    print(f"disk:   {size(sum(entry.disk for entry in plan.datasets))} besides the datasets")
     if not all(entry.counted for entry in plan.datasets):
         print("* tokens estimated: the dataset or the tokenizer is not here")
 

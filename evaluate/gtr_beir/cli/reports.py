@@ -12,12 +12,16 @@ from gtr_beir.errors import UsageError
 def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "leaderboard",
-        help="own records beside the published numbers, as tables",
-        description="Write leaderboard.* into the results folder: NDCG@10 and Recall@100, own "
-        "records beside the published numbers.",
+        help="write tables of your own records beside the published numbers",
+        description="Write leaderboard.* into the results folder: NDCG@10 and Recall@100, with "
+        "your own records beside the published numbers.",
     )
-    parser.add_argument("--format", default="md,csv", help="of md, csv, html, latex (md,csv)")
-    parser.add_argument("--print", action="store_true", help="also print the markdown")
+    parser.add_argument(
+        "--format",
+        default="md,csv",
+        help="formats to write, with commas between them: md, csv, html, latex (default: md,csv)",
+    )
+    parser.add_argument("--print", action="store_true", help="also print the tables in markdown")
     results_folder(parser)
     parser.set_defaults(act=_leaderboard)
 
@@ -30,10 +34,12 @@ def _leaderboard(options: argparse.Namespace) -> None:
 
     formats = [name.strip() for name in options.format.split(",") if name.strip()]
     if not formats:
-        raise UsageError(f"no format was named; choose of {', '.join(render.FORMATS)}")
+        raise UsageError(f"no format was named; choose from {', '.join(render.FORMATS)}")
     for name in formats:
         if name not in render.FORMATS:
-            raise UsageError(f"there is no format '{name}'; choose of {', '.join(render.FORMATS)}")
+            raise UsageError(
+                f"there is no format '{name}'; choose from {', '.join(render.FORMATS)}"
+            )
     tables = leaderboard(options.results_dir)
     compared = differences(read_all(options.results_dir))
     for name in formats:
@@ -48,13 +54,20 @@ def _leaderboard(options: argparse.Namespace) -> None:
 def add_score(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "score",
-        help="score anyone's TREC run file",
-        description="Score a TREC run file (.gz as well). Nothing is dropped from it; queries that "
-        "it lacks score 0.",
+        help="score any TREC run file",
+        description="Score a TREC run file, plain or .gz. Nothing is dropped from it; queries "
+        "that are not in it score 0.",
     )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("-d", "--dataset", required=True, metavar="NAME")
-    parser.add_argument("--per-query", type=Path, metavar="CSV", help="write per-query values too")
+    parser.add_argument("run", type=Path, help="TREC run file")
+    parser.add_argument(
+        "-d", "--dataset", required=True, metavar="NAME", help="dataset that was searched"
+    )
+    parser.add_argument(
+        "--per-query",
+        type=Path,
+        metavar="CSV",
+        help="also write the values of every query to this CSV file",
+    )
     folders(parser)
     parser.set_defaults(act=_score)
 
@@ -67,7 +80,9 @@ def _score(options: argparse.Namespace) -> None:
 
     dataset = load_dataset(options.dataset, datasets_dir=options.datasets_dir)
     if not isinstance(dataset, Dataset):
-        raise UsageError(f"{options.dataset} is a mean of forums; score each forum's run alone")
+        raise UsageError(
+            f"{options.dataset} is the mean of its forums; score each forum's run separately"
+        )
     means, values = score_run(options.run, dataset)
     for name, value in means.items():
         print(f"{name:15} {shown(value)}")
@@ -79,14 +94,16 @@ def _score(options: argparse.Namespace) -> None:
 def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "compare",
-        help="paired significance tests of two results",
+        help="compare two results by paired significance tests",
         description="Compare two results by paired tests over the same queries. A and B are "
         "folders of a system (every dataset that both have is compared), folders of one dataset, "
         "or queries.csv files.",
     )
-    parser.add_argument("a", type=Path)
-    parser.add_argument("b", type=Path)
-    parser.add_argument("--measure", default="ndcg@10")
+    parser.add_argument("a", type=Path, help="the first result: a folder or a queries.csv file")
+    parser.add_argument("b", type=Path, help="the second result: a folder or a queries.csv file")
+    parser.add_argument(
+        "--measure", default="ndcg@10", help="measure to compare (default: ndcg@10)"
+    )
     parser.set_defaults(act=_compare)
 
 

@@ -33,34 +33,44 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "run",
-        help="rank, score and record datasets with a system",
-        description="Rank, score and record datasets with one system. What is done already is not "
-        "done again; an interrupted run goes on where it was.",
+        help="run a system on datasets: rank, score and record",
+        description="Run one system on datasets: rank the documents, score the rankings, write a "
+        "record of each. What is already done is not done again; an interrupted run "
+        "continues where it stopped.",
     )
     system_and_datasets(parser)
-    parser.add_argument("--label", help="name in folders and tables (default: the system's own)")
     parser.add_argument(
-        "--depth", type=int, default=USUAL_DEPTH, help="documents kept of a query (default: 1000)"
+        "--label", help="name of the system in folders and tables (default: its own)"
+    )
+    parser.add_argument(
+        "--depth",
+        type=int,
+        default=USUAL_DEPTH,
+        help="documents kept for each query (default: 1000)",
     )
     parser.add_argument(
         "--self-matches",
         choices=["drop", "keep"],
         default="drop",
-        help="what becomes of documents that have the query's own id: they are dropped before the "
-        "cut (default), or kept",
+        help="whether documents with the query's own id are dropped before the cut (default) or "
+        "kept",
     )
     parser.add_argument(
         "--rerank",
         type=Path,
         metavar="RUN",
         help="rank only the first --depth documents of this run file, or of the runs in this "
-        "folder (results/bm25-flat); colbert can",
+        "folder, such as results/bm25-flat (colbert only)",
     )
     parser.add_argument(
         "--block-documents", type=int, metavar="N", help="documents in a block (default: 65,536)"
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the arithmetic")
-    parser.add_argument("--again", action="store_true", help="replace a record that is there")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="number of threads to compute with"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="replace a record that is already there"
+    )
     parser.add_argument("--offline", action="store_true", help="fetch nothing")
     folders(parser, results=True)
     quiet(parser)
@@ -143,7 +153,10 @@ def _obtainable(names: Sequence[str], options: argparse.Namespace) -> list[str]:
             load_dataset(name, datasets_dir=folder)
         kept.append(name)
     if not kept:
-        raise UsageError("none of the datasets is here, and all of them are gated")
+        raise UsageError(
+            "none of these datasets is here, and all of them are gated; the lines "
+            "above say how to make them"
+        )
     return kept
 
 

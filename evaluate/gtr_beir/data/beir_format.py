@@ -246,8 +246,8 @@ def _parse_judgement(line: str, where: str, number: int) -> Judgement:
     fields = line.split("\t")
     if len(fields) != 3:
         raise InputError(
-            f"{len(fields)} fields where three are wanted: query id, document id and grade, "
-            "separated by tabs",
+            f"{len(fields)} fields instead of three: query id, document id and grade, separated "
+            "by tabs",
             path=where,
             line=number,
         )

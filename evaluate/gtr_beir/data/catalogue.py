@@ -38,8 +38,8 @@ def load_dataset(
     elif missing and spec is None:
         known = (*benchmark_names(), DEMO, *names_here(folder))
         raise UsageError(
-            f"there is no dataset '{name}' in {folder}{closest(name, known)}; "
-            f"`gtr-beir datasets import PATH --name {name}` brings one of your own"
+            f"there is no dataset '{name}' in {folder}; `gtr-beir datasets import PATH --name "
+            f"{name}` imports one of your own{closest(name, known)}"
         )
     elif missing and spec is not None:
         if spec.gated:
@@ -48,7 +48,7 @@ def load_dataset(
             return fetch_dataset(spec, datasets_dir=folder, quiet=quiet)
         whole = name.partition("/")[0]
         raise UsageError(
-            f"{missing[0]} is not in {folder}; bring it with `gtr-beir datasets fetch {whole}`, or "
-            f"from files of yours with `gtr-beir datasets import PATH --name {whole}`"
+            f"{missing[0]} is not in {folder}; get it with `gtr-beir datasets fetch {whole}`, or "
+            f"import your own files with `gtr-beir datasets import PATH --name {whole}`"
         )
     return Dataset(folder / name) if spec is None else open_dataset(spec, folder)

@@ -131,7 +131,7 @@ class ColumnFile:
 
     def _damaged(self, error: Exception) -> StoreError:
         return StoreError(
-            f"{self.path} is damaged or not there ({error}); run `gtr-beir datasets check`"
+            f"{self.path} is damaged or missing ({error}); run `gtr-beir datasets check`"
         )
 
     def _column(self, index: int, name: str) -> pa.Array:

@@ -80,8 +80,8 @@ def import_beir(
     splits = source.splits()
     if split is not None and splits and split not in splits:
         raise UsageError(
-            f"{path} has no judgements of a split {split}; it has {', '.join(splits)}, choose with "
-            "--split"
+            f"{path} has no judgements for the split {split}, only for {', '.join(splits)}; "
+            "choose one with --split"
         )
     split = split or (spec.split if spec else _default_split(source))
     collect = functools.partial(_from_beir, source, split)
@@ -110,7 +110,7 @@ def import_material(
     target = folder / name
     if target.exists() and not (target / "manifest.json").is_file():
         raise UsageError(
-            f"{target} is there already and is not a dataset of gtr-beir, so it is not replaced; "
+            f"{target} exists already and is not a dataset of gtr-beir, so it is not replaced; "
             "move it elsewhere, or choose another name with --name"
         )
     guard = folder / ".locks" / f"{name.replace('/', '--')}.lock"

@@ -119,7 +119,7 @@ def _not_json(
     if not isinstance(error, msgspec.ValidationError):
         what = f"broken JSON ({error}); every {unit} is one {kind} as a JSON object"
     elif fields is None:
-        what = f"not the {kind} it should be ({error})"
+        what = f"not a valid {kind} ({error})"
     else:
         what = f"not a {kind} ({error}); a {kind} has {fields}"
     return InputError(what, path=where, line=line)

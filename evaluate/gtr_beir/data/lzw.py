@@ -119,7 +119,7 @@ def _growing(table: list[bytes], codes: list[int], previous: bytes) -> list[byte
     if not previous and codes:
         first = codes.pop(0)
         if first >= _CLEAR:
-            raise LzwError(f"its first code is {first}, which nothing defines")
+            raise LzwError(f"its first code is {first}, which is not defined")
         previous = _LITERALS[first]
         pieces.append(previous)
     size = len(table)

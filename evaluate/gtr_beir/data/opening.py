@@ -176,7 +176,7 @@ class OnlyInZip(_Around):
             ]
             if len(names) != 1:
                 raise InputError(
-                    f"the zip should hold one file to read, and holds {len(names)} "
+                    f"the zip should hold one file to read, but holds {len(names)} "
                     f"({', '.join(names[:5]) or 'none'}); unpack it and give the file",
                     path=self.where,
                 )
@@ -262,7 +262,7 @@ def _safe_members(archive: zipfile.ZipFile, where: str) -> list[str]:
         parts = PurePosixPath(name).parts
         problem = None
         if name.startswith(("/", "\\")) or ".." in parts or ":" in (parts or ("",))[0]:
-            problem = "points outside of the archive"
+            problem = "points outside the archive"
         elif stat.S_ISLNK(info.external_attr >> 16):
             problem = "is a symbolic link"
         elif name in members:

@@ -81,7 +81,7 @@ def _public_part(
         return target
     if offline:
         raise UsageError(
-            f"{spec.name} needs its {part} ({entry['url']}), and --offline forbids to fetch them; "
+            f"{spec.name} needs its {part} ({entry['url']}), and --offline forbids fetching them; "
             f"give the file with --{part}"
         )
     with lock(target.parent / f".{target.name}.lock"):

@@ -122,5 +122,5 @@ def gated_sentence(spec: DatasetSpec) -> str:
     return (
         f"{spec.name} cannot be downloaded ({spec.licence}); when you have the original, "
         f"`gtr-beir datasets convert {spec.name} --source DIR` makes the dataset from it, and "
-        f"`gtr-beir datasets import PATH --name {spec.name}` takes one in BEIR's layout"
+        f"`gtr-beir datasets import PATH --name {spec.name}` imports one in BEIR's layout"
     )

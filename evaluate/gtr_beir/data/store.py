@@ -216,7 +216,7 @@ def _load_array(path: Path) -> npt.NDArray[Any]:
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(
-            f"{path} is damaged or not there ({error}); run `gtr-beir datasets check`"
+            f"{path} is damaged or missing ({error}); run `gtr-beir datasets check`"
         ) from error
 
 
@@ -271,4 +271,4 @@ def check_files(path: Path) -> Iterator[str]:
         elif file.stat().st_size != entry["bytes"]:
             yield f"{file} has {file.stat().st_size:,} bytes instead of {entry['bytes']:,}"
         elif hash_file(file) != entry["sha256"]:
-            yield f"{file} has other bytes than were written"
+            yield f"{file} has changed since it was written"

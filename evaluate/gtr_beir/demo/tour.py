@@ -1,4 +1,4 @@
-"""`gtr-beir demo`: the whole way on the embedded dataset and checkpoints, as users type it."""
+"""`gtr-beir demo`: from plan to leaderboard on the embedded dataset and checkpoints, as typed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ RESULTS = Path("results/demo")
 def add_demo(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "demo",
-        help="the whole way on an embedded dataset and toy checkpoints, about a minute",
+        help="a tour from plan to leaderboard on an embedded dataset and toy checkpoints, about "
+        "a minute",
         description="Run the commands that a user would type, from a plan to a leaderboard, on an "
         "embedded dataset and toy checkpoints. Needs no network and no GPU.",
     )
     parser.add_argument(
-        "--results-dir", type=Path, default=RESULTS, help=f"where results go (default: {RESULTS})"
+        "--results-dir",
+        type=Path,
+        default=RESULTS,
+        help=f"folder of the results (default: {RESULTS})",
     )
     parser.set_defaults(act=_demo)
 
@@ -57,9 +61,9 @@ def tour(results: Path = RESULTS) -> int:
     print(f"\n{markdown(leaderboard(results, published=False))}")
     print("The checkpoints are toys trained on the very documents they search: their scores say")
     print(
-        "nothing about GTR or ColBERT. The full leaderboard, with the published numbers, is beside"
+        "nothing about GTR or ColBERT. The full leaderboard, with the published numbers, is among"
     )
-    print("them.\n")
+    print("these files:\n")
     for record in read_all(results):
         folder_of = results / record.system / record.dataset
         print(f"  {folder_of}/  record.json, run.trec.gz, queries.csv")

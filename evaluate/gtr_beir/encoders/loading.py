@@ -41,7 +41,8 @@ def load_encoder(
     torch.set_float32_matmul_precision("highest")
     if isinstance(checkpoint, MultiVectorCheckpoint):
         raise UsageError(
-            f"{checkpoint.asked} has a vector a token, not one a text; run it with colbert:"
+            f"{checkpoint.asked} gives a vector for each token, not one for a text; write "
+            "'colbert:' before its name"
         )
     if isinstance(checkpoint, TfHubCheckpoint):
         refused = {"--batch-tokens": batch_tokens, "--dtype": None if dtype == "fp32" else dtype}
@@ -88,7 +89,7 @@ def load_token_encoder(
     Raises UsageError for a checkpoint with one vector a text.
     """
     if not isinstance(checkpoint, MultiVectorCheckpoint):
-        raise UsageError(f"{checkpoint.asked} has a vector a text, not one a token")
+        raise UsageError(f"{checkpoint.asked} gives one vector for a text, not one for each token")
     from gtr_beir.encoders.tokens import TokenEncoder  # here: GTR starts without this library
 
     return TokenEncoder(

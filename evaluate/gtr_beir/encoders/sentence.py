@@ -40,7 +40,8 @@ class SentenceModel:
         similarity = self._model.similarity_fn_name
         if similarity not in ("cosine", "dot"):
             raise CheckpointError(
-                f"{folder.path} is meant for {similarity} similarity; cosine and dot are supported"
+                f"{folder.path} is meant for {similarity} similarity; only cosine and dot are "
+                "supported"
             )
         self.normalises = similarity == "cosine"
         self._transformer = self._model[0]

@@ -215,8 +215,9 @@ class TextEncoder:
             except torch.OutOfMemoryError as error:
                 used = int(tokens.tokens[batch].sum())
                 raise NumericalError(
-                    f"{self.model.device} has not the memory for a batch of {used:,} tokens; give "
-                    f"--batch-tokens {max(used // 2, 1)} and run again, it goes on where it was"
+                    f"{self.model.device} does not have the memory for a batch of {used:,} tokens; "
+                    f"run again with --batch-tokens {max(used // 2, 1)} to continue where it "
+                    "stopped"
                 ) from error
             batches.add(batch, part)
         return batches

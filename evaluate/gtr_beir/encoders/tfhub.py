@@ -48,8 +48,8 @@ class TfHubEncoder:
             import tensorflow_text  # noqa: F401  (registers the tokenizer's operators)
         except ImportError as error:
             raise UsageError(
-                f"{path} needs tensorflow and tensorflow-text ({error}); pip install "
-                "'gtr-beir[tfhub]', or use the checkpoint's form on the Hugging Face hub"
+                f"{path} needs tensorflow and tensorflow-text ({error}); get them with `pip "
+                "install 'gtr-beir[tfhub]'`, or use the checkpoint's form on the Hugging Face hub"
             ) from error
         self._tensorflow = tensorflow
         try:

@@ -156,7 +156,7 @@ def _choose(model: Any, choices: TokenChoices, folder: MultiVectorFolder) -> Non
     if choices.query_expansion is False:
         transformer.query_expansion = None
     elif choices.query_expansion and expansion is None:
-        raise UsageError(f"{folder.path} has no query expansion that could be switched on")
+        raise UsageError(f"{folder.path} has no query expansion to switch on")
     if choices.query_length is not None:
         if transformer.query_expansion is not None:
             transformer.query_length = None

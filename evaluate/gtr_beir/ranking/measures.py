@@ -97,8 +97,8 @@ class Measure:
             raise _no_measure(str(self))
         if self.rel != 1 and not self._kind.has_rel:
             raise UsageError(
-                f"{self._kind.title} has no least relevant grade, its gain is the grade; ask for "
-                f"{self.name}@{self.cut}"
+                f"{self._kind.title} has no least relevant grade, since its gain is the grade; "
+                f"ask for {self.name}@{self.cut}"
             )
 
     @staticmethod
@@ -147,8 +147,8 @@ class Measure:
 def _no_measure(asked: str) -> UsageError:
     *names, last = _KINDS
     return UsageError(
-        f"there is no measure '{asked}'; there are {', '.join(names)} and {last}, each at a cut: "
-        "ndcg@10, or p(rel=2)@5 where only grades from 2 on are relevant"
+        f"there is no measure '{asked}'; the measures are {', '.join(names)} and {last}, each at "
+        "a cut, such as ndcg@10, or p(rel=2)@5 if only grades from 2 on are relevant"
     )
 
 
@@ -186,7 +186,7 @@ def per_query(run: Run, dataset: Dataset, measures: Sequence[Measure] = MEASURES
         row, column = np.argwhere(outside)[0]
         raise NumericalError(
             f"{measures[column]} of query '{dataset.query_ids[row]}' is {table[row, column]}, "
-            "which is not between 0 and 1; this is a defect, please report it with the run file"
+            "which is not between 0 and 1; this is a bug; please report it with the run file"
         )
     return pd.DataFrame(
         table,

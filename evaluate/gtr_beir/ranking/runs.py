@@ -107,7 +107,7 @@ def _read_run(path: Path, dataset: Dataset) -> Run:
         ranked[document_id] = score
         lines.setdefault(document_id, number)
     if not hits:
-        raise InputError("there is no line in it", path=path)
+        raise InputError("there are no lines in it", path=path)
     wanted = list(lines)
     rows = dict(zip(wanted, dataset.rows_of(wanted).tolist(), strict=True))
     for document_id, row in rows.items():

@@ -55,7 +55,7 @@ def _per_query_files(path: Path) -> dict[str, Path]:
         return {path.name: path / PER_QUERY}
     found = {str(file.parent.relative_to(path)): file for file in sorted(path.rglob(PER_QUERY))}
     if not found:
-        raise UsageError(f"there is no {PER_QUERY} in {path}; give a folder that a run has left")
+        raise UsageError(f"there is no {PER_QUERY} in {path}; give a folder that a run has written")
     return found
 
 
@@ -83,7 +83,11 @@ def _paired(
             raise InputError("a query is in it twice; keep one line of each", path=path)
         tables.append(values)
     if set(tables[0].index) != set(tables[1].index):
-        raise InputError(f"not over the same queries as {one}; paired tests need that", path=two)
+        raise InputError(
+            f"not over the same queries as {one}, which paired tests need; run both "
+            "on the same dataset",
+            path=two,
+        )
     return tables[0].to_numpy(), tables[1].loc[tables[0].index].to_numpy()
 
 

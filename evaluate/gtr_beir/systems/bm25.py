@@ -38,14 +38,14 @@ class Bm25Options(Options):
 
     k1: float | None = option(
         None,
-        "BM25's k1, how soon repeated terms stop to count (default: 0.9)",
+        "BM25's k1: how soon repeated terms stop counting (default: 0.9)",
         parse=float,
         metavar="X",
         decides=True,
     )
     b: float | None = option(
         None,
-        "BM25's b, how much a document's length counts (default: 0.4)",
+        "BM25's b: how much a document's length counts (default: 0.4)",
         parse=float,
         metavar="X",
         decides=True,
@@ -60,7 +60,7 @@ class Bm25Options(Options):
     )
     processes: int | None = option(
         None,
-        "processes that build an index (default: as many as cores)",
+        "number of processes that build an index (default: one for each core)",
         parse=int,
         metavar="N",
         least=1,

@@ -32,7 +32,7 @@ class ColbertOptions(EncoderOptions):
 
     query_length: int | None = option(
         None,
-        "tokens of a ColBERT query (default: as the checkpoint has it)",
+        "length of ColBERT queries, in tokens (default: the checkpoint's)",
         parse=int,
         metavar="N",
         least=1,
@@ -41,7 +41,7 @@ class ColbertOptions(EncoderOptions):
     )
     document_length: int | None = option(
         None,
-        "tokens of a ColBERT document (default: as the checkpoint has it)",
+        "length of ColBERT documents, in tokens (default: the checkpoint's)",
         parse=int,
         metavar="N",
         least=1,
@@ -50,28 +50,27 @@ class ColbertOptions(EncoderOptions):
     )
     query_expansion: bool | None = option(
         None,
-        "fill ColBERT's queries up with [MASK], or do not (default: as the checkpoint has it)",
+        "whether ColBERT fills queries up with [MASK] (default: as the checkpoint says)",
         parse=bool,
         decides=True,
         shown=lambda value: f"expansion={value}",
     )
     skiplist: bool | None = option(
         None,
-        "leave punctuation out of ColBERT's documents, or do not (default: as the checkpoint has "
-        "it)",
+        "whether ColBERT leaves punctuation out of documents (default: as the checkpoint says)",
         parse=bool,
         decides=True,
     )
     query_prefix: str | None = option(
         None,
-        "text before every ColBERT query (default: as the checkpoint has it)",
+        "text put before every ColBERT query (default: the checkpoint's)",
         metavar="TEXT",
         decides=True,
         shown=_prefixes,
     )
     document_prefix: str | None = option(
         None,
-        "text before every ColBERT document (default: as the checkpoint has it)",
+        "text put before every ColBERT document (default: the checkpoint's)",
         metavar="TEXT",
         decides=True,
         shown=_prefixes,

@@ -141,8 +141,8 @@ def _here(name: str, options: DenseOptions) -> Checkpoint:
     except UsageError:
         if not as_path(name).is_dir() and ":" not in name and "/" in name.strip("./~"):
             raise UsageError(
-                f"'{name}' is not here, and a plan fetches nothing; `gtr-beir models fetch {name}` "
-                "brings it"
+                f"'{name}' is not here, and a plan fetches nothing; get it with `gtr-beir models "
+                f"fetch {name}` first"
             ) from None
         raise
 

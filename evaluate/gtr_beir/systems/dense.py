@@ -26,8 +26,8 @@ class DenseOptions(EncoderOptions):
 
     protocol: str = option(
         "paper",
-        "how long texts may be: as in the GTR paper, by dataset, or as the checkpoint itself says "
-        "(default: paper)",
+        "limits on the length of texts: paper, those of the GTR paper for each dataset, or hub, "
+        "the checkpoint's own (default: paper)",
         allowed=("paper", "hub"),
     )
     tokenizer: str | None = option(
@@ -36,10 +36,14 @@ class DenseOptions(EncoderOptions):
         metavar="FOLDER|ID",
     )
     batch_tokens: int | None = option(
-        None, "tokens in a batch (default: by device)", parse=int, metavar="N", least=1
+        None,
+        "number of tokens in a batch (default: depends on the device)",
+        parse=int,
+        metavar="N",
+        least=1,
     )
     discard_embeddings: bool = option(
-        False, "keep no vectors after the search, only rankings", parse=bool
+        False, "keep only rankings after the search, no vectors", parse=bool
     )
 
 

@@ -164,12 +164,12 @@ class EncoderOptions(Options):
         "where the encoder runs: cpu, cuda, cuda:1, or several that share the work, "
         "cuda:0,cuda:1 (default: a GPU if there is one)",
     )
-    revision: str | None = option(None, "commit, tag or branch of a checkpoint on the hub")
+    revision: str | None = option(None, "commit, tag or branch to use of a checkpoint on the hub")
     offline: bool = option(False, "fetch nothing, neither checkpoints nor datasets", parse=bool)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.dtype == "fp16":
-            raise UsageError("fp16 is refused, T5 overflows in it; choose 'fp32' or 'bf16'")
+            raise UsageError("fp16 is refused, because T5 overflows in it; choose 'fp32' or 'bf16'")
         if self.dtype not in (None, "fp32", "bf16"):
             raise UsageError(f"there is no dtype '{self.dtype}'; choose 'fp32' or 'bf16'")

@@ -182,8 +182,8 @@ def for_each_device(settings: Chosen) -> list[Chosen]:
         )
     if len({products_of(one.dtype or "fp32", resolve_device(one.device)) for one in each}) > 1:
         raise UsageError(
-            f"not all of --device {settings.device} have {settings.dtype} arithmetic, and their "
-            "vectors would differ; name those that have, or give --dtype fp32"
+            f"not all devices of --device {settings.device} have {settings.dtype} arithmetic, so "
+            "their vectors would differ; name only those that have it, or give --dtype fp32"
         )
     return each
 

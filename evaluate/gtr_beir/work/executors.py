@@ -82,8 +82,8 @@ def beside(
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
                 raise StoreError(
-                    "a working process died (was memory short?); run again to go on where it was, "
-                    "with fewer --processes or devices"
+                    "a worker process died, perhaps for lack of memory; run again with fewer "
+                    "--processes or devices to continue where it stopped"
                 ) from error
             raise
 

@@ -85,7 +85,7 @@ def _read(folder: Path) -> Arrays:
         except (OSError, ValueError, EOFError) as error:
             raise StoreError(f"{path} is damaged ({error})") from error
         if array_digest(array) != digest:
-            raise StoreError(f"{path} is damaged (other bytes than were written)")
+            raise StoreError(f"{path} is damaged (changed since it was written)")
         arrays[name] = array
     return arrays
 

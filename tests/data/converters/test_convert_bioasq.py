@@ -127,7 +127,7 @@ def test_manual_documents(source: Path, name: str, sheet: str) -> None:
     ("sheet", "line", "reason"),
     [
         ("204,a,b\npmid,title,abstract\n", 2, "pmid 'pmid' is not a PubMed number"),
-        ("204,a\n", 1, "2 columns where three are wanted"),
+        ("204,a\n", 1, "2 columns instead of three"),
         ('204,a,"b\n', 1, "broken CSV"),
         ("204,a,b\n205,a,\udce9\n", 2, "not UTF-8"),
     ],
@@ -161,7 +161,7 @@ def test_numbers_and_repeated_pmids(tmp_path: Path) -> None:
         ('{"pmid": "7", "title": ["t"], "abstractText": "a"}', "Expected `str | null`"),
         ('{"pmid": "7", "title": "t" "abstractText": "a"}', "broken JSON"),
         ('{"pmid": "7", "title": "\\ud83d", "abstractText": "a"}', "broken JSON"),
-        ('"7"', "not the article it should be"),
+        ('"7"', "not a valid article"),
     ],
 )
 def test_wrong_articles(tmp_path: Path, article: str, reason: str) -> None:
@@ -213,7 +213,7 @@ def test_a_folder_of_golden_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="question 5e00 is already in"):
         queries(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match=r"holds no 8B1_golden.json"):
+    with pytest.raises(UsageError, match=r"does not hold 8B1_golden.json"):
         judgements(tmp_path / "empty")
 
 

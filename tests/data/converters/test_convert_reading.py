@@ -132,7 +132,7 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
     for name, reason in (
         ("none", "none does not exist; give the path of the original"),
         ("", "is a folder; give the file itself"),
-        ("pipe", "pipe cannot be read twice, as a file can; save it as a file first"),
+        ("pipe", "pipe is not an ordinary file; save it as one first"),
     ):
         with pytest.raises(UsageError, match=reason), opened_original(tmp_path / name):
             pass
@@ -176,9 +176,9 @@ def test_json_lines(tmp_path: Path) -> None:
     [
         (b'{"n": 1}\n\n{"n": 2}\n', 2, "the line is blank"),
         (b'{"n": 1}\n{"n": 2\n', 2, "broken JSON"),
-        (b'{"n": "1"}\n', 1, "not the row it should be .Expected `int`"),
+        (b'{"n": "1"}\n', 1, "not a valid row .Expected `int`"),
         (b"{}\n", 1, "missing required field `n`"),
-        (b"[1]\n", 1, "not the row"),
+        (b"[1]\n", 1, "not a valid row"),
         (b'{"n": 1} {"n": 2}\n', 1, "broken JSON"),
         (b'{"n": 1, "x": ' + b"[" * 9000 + b"]" * 9000 + b"}\n", 1, "broken JSON"),
     ],

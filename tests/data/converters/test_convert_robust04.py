@@ -171,7 +171,7 @@ def test_source_files(tmp_path: Path, compressed: Callable[..., bytes]) -> None:
     (source / "disk4/FR94/01/FR999999.1Z").touch()
     assert len(source_files(source)) == 5
     (source / "disk4/FR94/01/FR999999.0").touch()
-    with pytest.raises(InputError, match=r"FR999999.0 once more; remove one"):
+    with pytest.raises(InputError, match=r"FR999999.0 again; remove one"):
         source_files(source)
 
 

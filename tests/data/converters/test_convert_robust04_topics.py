@@ -58,7 +58,7 @@ def test_queries(tmp_path: Path, gzipped: bool) -> None:
         (
             "<top>\n<num> Number: 1\n<desc> x\n</top>\n<top>\n<num> 1\n<desc> y\n</top>\n",
             8,
-            "topic 1 is there twice",
+            "topic 1 appears twice",
         ),
     ],
 )

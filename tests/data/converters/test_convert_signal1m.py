@@ -65,7 +65,7 @@ def test_documents(tmp_path: Path, corpus_lines: Lines) -> None:
         ('{"text": "x"}', "missing required field `id`"),
         ('{"id": "", "text": "x"}', "tweet id '' is empty"),
         ('{"id": "1", "text": "\\ud83d"}', "broken JSON"),
-        ("1\tx", "not the tweet|broken JSON"),
+        ("1\tx", "not a valid tweet|broken JSON"),
     ],
 )
 def test_wrong_tweets(tmp_path: Path, line: str, reason: str) -> None:
@@ -90,10 +90,10 @@ def test_queries_are_titles_of_articles(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the judged article u-2 has no title") as caught:
         queries(path, judged={"u-2"})
     assert caught.value.line == 2
-    with pytest.raises(InputError, match="1 of 2 judged articles are not in it, u-9"):
+    with pytest.raises(InputError, match="1 of 2 judged articles are not in it, such as u-9"):
         queries(path, judged={"u-9", "u-1"})
     path.write_text(path.read_text() + json.dumps(rows[0]) + "\n")
-    with pytest.raises(InputError, match="the judged article u-1 is there twice") as caught:
+    with pytest.raises(InputError, match="the judged article u-1 appears twice") as caught:
         queries(path, judged={"u-1"})
     assert caught.value.line == 4
 

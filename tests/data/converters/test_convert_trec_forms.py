@@ -137,8 +137,8 @@ def test_qrels(tmp_path: Path, compressed: Callable[..., bytes]) -> None:
     ("data", "line", "reason"),
     [
         (b"", None, "no judgement"),
-        (b"1 0 a 1\n1 0 b\n", 2, "3 columns where four"),
-        (b"1 0 a 1\n\n1 0 b 1\n", 2, "0 columns where four"),
+        (b"1 0 a 1\n1 0 b\n", 2, "3 columns instead of four"),
+        (b"1 0 a 1\n\n1 0 b 1\n", 2, "0 columns instead of four"),
         (b"1 0 a b 1\n", 1, "5 columns"),
         (b"1 0 a 1.0\n", 1, "grade '1.0' is not a whole number"),
         (b"1 0 a 1\n2 0 a 1\n1 0 a 2\n", 3, "judged on line 1 already"),

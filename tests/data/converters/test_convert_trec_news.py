@@ -212,7 +212,7 @@ def test_a_topic_whose_article_is_missing_or_has_no_title(source: Path) -> None:
         ("<num> Number: 1 </num>\n<num> Number: 2 </num>\n", 2, "topic 1 has no <docid>"),
         ("<num> Number: 1 </num>\n", 1, "topic 1 has no <docid>"),
         ("<docid>a</docid>\n", 1, "before its <num>"),
-        ("<num> 1\n<docid>a\n<num> 1\n<docid>b\n", 3, "topic 1 is there twice"),
+        ("<num> 1\n<docid>a\n<num> 1\n<docid>b\n", 3, "topic 1 appears twice"),
     ],
 )
 def test_wrong_topics(tmp_path: Path, data: str, line: int | None, reason: str) -> None:
@@ -234,7 +234,7 @@ def test_grades_are_recoded(tmp_path: Path) -> None:
         Judgement("826", "d16", 4, 5),
     ]
     path.write_text("826 0 a 4\n826 0 b 0\n")
-    with pytest.raises(InputError, match="which are NIST's or BEIR's; give the whole file"):
+    with pytest.raises(InputError, match="which can be NIST's or BEIR's; give the whole file"):
         judgements(path)
     path.write_text("826 0 a 8\n826 0 b 3\n")
     with pytest.raises(InputError, match="grade 3 where the original has 0, 2, 4, 8, 16") as caught:

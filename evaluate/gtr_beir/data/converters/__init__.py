@@ -66,8 +66,8 @@ def converter(name: str) -> Converter:
     """The module that converts `name`; UsageError where there is none."""
     if name not in CONVERTERS:
         raise UsageError(
-            f"there is no converter for '{name}'{closest(name, tuple(CONVERTERS))}; the datasets "
-            f"that are converted from originals are {', '.join(CONVERTERS)}"
+            f"there is no converter for '{name}'; the datasets that are converted from originals "
+            f"are {', '.join(CONVERTERS)}{closest(name, tuple(CONVERTERS))}"
         )
     module = CONVERTERS[name].partition(":")[0]
     return cast(Converter, importlib.import_module(module))

@@ -164,7 +164,7 @@ def _manual(path: Path) -> Iterator[Document]:
                 continue
             if len(row) != 3:
                 raise InputError(
-                    f"{len(row)} columns where three are wanted: pmid, title and abstract",
+                    f"{len(row)} columns instead of three: pmid, title and abstract",
                     path=path,
                     line=reader.line_num,
                 )
@@ -220,7 +220,10 @@ def _questions(given: Path) -> Iterator[tuple[Path, int, _Question]]:
     if given.is_dir():
         paths = [path for path in files_below(given) if _GOLDEN.fullmatch(path.name)]
         if not paths:
-            raise UsageError(f"{given} holds no 8B1_golden.json to 8B5_golden.json")
+            raise UsageError(
+                f"{given} does not hold 8B1_golden.json to 8B5_golden.json; give the "
+                "folder that does"
+            )
     decoder = msgspec.json.Decoder(_Question)
     seen: dict[str, Path] = {}
     for path in paths:

@@ -75,7 +75,7 @@ class _Window:
     def take(self, character: str) -> None:
         found = self.peek()
         if found != character:
-            raise self.wrong(f"'{character}' is wanted here, not {found!r}" if found else "")
+            raise self.wrong(f"'{character}' should stand here, not {found!r}" if found else "")
         self._at += 1
 
     def value(self) -> tuple[Any, int, bytes]:
@@ -117,7 +117,7 @@ class _Window:
 
     def _broken(self, error: json.JSONDecodeError | RecursionError) -> InputError:
         if isinstance(error, RecursionError):
-            return self.wrong("it is nested too deep")
+            return self.wrong("it is nested too deeply")
         at_end = not self._text[error.pos :].strip() or error.msg.startswith("Unterminated")
         if self._ended and at_end:
             return self.wrong("")

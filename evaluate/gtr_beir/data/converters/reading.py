@@ -48,7 +48,7 @@ def opened_original(path: Path, member: str = "") -> AbstractContextManager[IO[b
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give the file itself")
     if not path.is_file():
-        raise UsageError(f"{path} cannot be read twice, as a file can; save it as a file first")
+        raise UsageError(f"{path} is not an ordinary file; save it as one first")
     in_zip = functools.partial(OnlyInZip, pattern=member)
     source: Source = Recognised(
         PlainFile(path), {ZIP_MAGIC: in_zip, GZIP_MAGIC: Gzip, LZW_MAGIC: Lzw}
@@ -113,6 +113,6 @@ def optional(module: str, what_for: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise UsageError(
-            f"{what_for} needs the package {module}, which is not installed; bring it with "
-            "`pip install 'gtr-beir[gated]'`"
+            f"{what_for} needs the package {module}, which is not installed; get it with `pip "
+            "install 'gtr-beir[gated]'`"
         ) from error

@@ -91,7 +91,7 @@ def source_files(source: Path) -> list[Path]:
     for path in files:
         stem = _COMPRESSED.sub("", str(path)).lower()
         if stem in stems:
-            raise InputError(f"this is {stems[stem]} once more; remove one of the two", path=path)
+            raise InputError(f"this is {stems[stem]} again; remove one of the two", path=path)
         stems[stem] = path
     return files
 
@@ -220,7 +220,7 @@ def queries(
             identifier, text = _topic(fields, topics, number)
             if identifier in found:
                 raise InputError(
-                    f"topic {identifier} is there twice; ids must be unique",
+                    f"topic {identifier} appears twice; ids must be unique",
                     path=topics,
                     line=number,
                 )

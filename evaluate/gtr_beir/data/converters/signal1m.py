@@ -94,14 +94,14 @@ def queries(
         if article.id not in judged:
             continue
         if article.id in found or not (article.title or "").strip():
-            wrong = "is there twice" if article.id in found else "has no title"
+            wrong = "appears twice" if article.id in found else "has no title"
             raise InputError(f"the judged article {article.id} {wrong}", path=topics, line=number)
         found[article.id] = article.title or ""
     missing = sorted(set(judged) - set(found))
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(set(judged))} judged articles are not in it, {missing[0]} for "
-            "one; give the whole collection of articles",
+            f"{len(missing)} of {len(set(judged))} judged articles are not in it, such as "
+            f"{missing[0]}; give the whole collection of articles",
             path=topics,
         )
     return found

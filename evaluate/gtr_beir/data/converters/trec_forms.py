@@ -98,7 +98,7 @@ def _judgement(data: bytes, path: Path, number: int) -> Judgement:
     found = columns(data, path, number)
     if len(found) != 4:
         raise InputError(
-            f"{len(found)} columns where four are wanted: query id, 0, document id and grade",
+            f"{len(found)} columns instead of four: query id, 0, document id and grade",
             path=path,
             line=number,
         )

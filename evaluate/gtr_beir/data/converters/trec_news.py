@@ -166,7 +166,7 @@ def _topic_articles(topics: Path) -> dict[str, str]:
             number = match[1]
             if number in found:
                 raise InputError(
-                    f"topic {number} is there twice; ids must be unique",
+                    f"topic {number} appears twice; ids must be unique",
                     path=topics,
                     line=line_number,
                 )
@@ -208,7 +208,7 @@ def judgements(
     grades = {judgement.grade for judgement in found}
     if grades <= {0, 2, 4}:
         raise InputError(
-            "its grades are 0, 2 and 4 alone, which are NIST's or BEIR's; give the whole file",
+            "it has only the grades 0, 2 and 4, which can be NIST's or BEIR's; give the whole file",
             path=qrels,
         )
     if grades <= set(GRADES.values()):
