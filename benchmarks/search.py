@@ -1,11 +1,14 @@
-"""Search and measures alone, on given vectors: ours beside beir, mteb and sentence-transformers.
+"""Search and measures alone, on given vectors: ours beside beir, mteb and sentence-transformers,
+and the search alone beside faiss (flat) and torch (product and topk in blocks).
 
-Random unit vectors of 384 dimensions, ten relevant documents a query, depth 1,000. Everyone runs
-in a process of its own and is given the vectors and the ids (peers through an encoder that looks
-vectors up, whose time is left out). Timed are the search, the collecting of results and the
-measures; memory is what the process grew by while it did that.
+Random unit vectors, ten relevant documents a query, depth 1,000. Everyone runs in a process of its
+own, in turns, and is given the vectors and the ids (the first three peers through an encoder that
+looks vectors up, whose time is left out). Timed are the search, the collecting of results and the
+measures, which are ours for faiss and torch; memory is what the process grew by while it did that.
+The matrix rate is that of oneDNN's single-precision product in the shape that the search has. faiss
+copies the vectors into its index before the clock starts.
 
-    python benchmarks/search.py [--documents 100000] [--queries 1000] [--repeat 1]
+    python benchmarks/search.py [--size 100000x384] [--queries 1000] [--repeat 1] [--peer ours ...]
 """
 
 from __future__ import annotations
@@ -22,14 +25,17 @@ import numpy as np
 
 from measure import child, emit, machine_line, peak_mb, reset_peak, table, version_line, with_ratio
 
-DIMENSION, DEPTH, RELEVANT = 384, 1000, 10
-PEERS = ["ours", "beir", "sentence-transformers", "mteb"]
+DEPTH, RELEVANT, BLOCK = 1000, 10, 65_536
+PEERS = ["ours", "faiss", "torch", "beir", "sentence-transformers", "mteb"]
 COLUMNS = {
     "system": "s",
     "seconds": ".2f",
     "times ours": ".2f",
     "CPU s": ".2f",
     "search s": ".2f",
+    "search, times ours": ".2f",
+    "GFLOP/s": ",.0f",
+    "of matrix rate": ".0%",
     "measures s": ".2f",
     "extra MB": ",.0f",
     "peak MB": ",.0f",
@@ -39,22 +45,22 @@ COLUMNS = {
 }
 
 
-def vectors(documents: int, queries: int) -> dict[str, np.ndarray[Any, Any]]:
+def vectors(documents: int, dimension: int, queries: int) -> dict[str, np.ndarray[Any, Any]]:
     """Unit vectors; a query points to the middle of its ten relevant documents, with noise."""
     generator = np.random.default_rng(0)
-    d = generator.standard_normal((documents, DIMENSION), dtype=np.float32)
+    d = generator.standard_normal((documents, dimension), dtype=np.float32)
     d /= np.linalg.norm(d, axis=1, keepdims=True)
     relevant = np.stack(
         [generator.choice(documents, RELEVANT, replace=False) for _ in range(queries)]
     )
-    noise = generator.standard_normal((queries, DIMENSION), dtype=np.float32)
-    q = d[relevant].sum(axis=1) + noise * np.float32(3.5 / DIMENSION**0.5)
+    noise = generator.standard_normal((queries, dimension), dtype=np.float32)
+    q = d[relevant].sum(axis=1) + noise * np.float32(3.5 / dimension**0.5)
     q /= np.linalg.norm(q, axis=1, keepdims=True)
     return {"d": d, "q": q, "relevant": relevant}
 
 
 class Ours:
-    """The search of blocks, the merge and every measure, as `benchmark` does them."""
+    """The search of blocks, one after another, and every measure, as `benchmark` does them."""
 
     lookup = None
 
@@ -76,11 +82,24 @@ class Ours:
         )
 
     def run(self) -> dict[str, float]:
-        from gtr_beir.ranking import measures, topk
+        from gtr_beir.ranking import measures
         from gtr_beir.ranking.runs import Run
-        from gtr_beir.work.blocks import plan_blocks
 
         start = time.perf_counter()
+        best = self.search()
+        searched = time.perf_counter()
+        means = measures.mean(measures.per_query(Run.of(self.query_ids, best), self))  # type: ignore[arg-type]
+        return {
+            "ndcg@10": means["ndcg@10"],
+            "recall@100": means["recall@100"],
+            "search_s": searched - start,
+            "measures_s": time.perf_counter() - searched,
+        }
+
+    def search(self) -> Any:
+        from gtr_beir.ranking import topk
+        from gtr_beir.work.blocks import plan_blocks
+
         best = None
         for block in plan_blocks(len(self.documents)):
             rows = slice(block.start, block.stop)
@@ -91,17 +110,72 @@ class Ours:
                 first_row=block.start,
                 k=DEPTH,
                 excluded=self.self_rows,
+                floor=best,
             )
             best = topk.merge(best, found, DEPTH)
         assert best is not None
-        searched = time.perf_counter()
-        means = measures.mean(measures.per_query(Run.of(self.query_ids, best), self))  # type: ignore[arg-type]
-        return {
-            "ndcg@10": means["ndcg@10"],
-            "recall@100": means["recall@100"],
-            "search_s": searched - start,
-            "measures_s": time.perf_counter() - searched,
-        }
+        return best
+
+    def ranking(self, rows: Any, scores: Any) -> Any:
+        """What a peer found, as our measures want it."""
+        from gtr_beir.ranking.topk import TopK
+
+        rows = np.asarray(rows).astype(np.int32)
+        return TopK(rows, np.asarray(scores), self.id_ranks[rows])
+
+
+class Faiss(Ours):
+    """faiss's exact index of inner products, all queries at once."""
+
+    def __init__(self, documents: Any, queries: Any, relevant: Any):
+        import faiss
+
+        super().__init__(documents, queries, relevant)
+        self.index = faiss.IndexFlatIP(documents.shape[1])
+        self.index.add(documents)
+
+    def search(self) -> Any:
+        scores, rows = self.index.search(self.queries, DEPTH)
+        return self.ranking(rows, scores)
+
+
+class Torch(Ours):
+    """Product and topk of blocks in torch, the best so far beside each block's."""
+
+    def search(self) -> Any:
+        import torch
+
+        queries, documents = torch.from_numpy(self.queries), torch.from_numpy(self.documents)
+        best: tuple[torch.Tensor, torch.Tensor] | None = None
+        with torch.inference_mode():
+            for start in range(0, len(documents), BLOCK):
+                part = documents[start : start + BLOCK]
+                scores, rows = (queries @ part.T).topk(min(DEPTH, len(part)))
+                rows += start
+                if best is not None:
+                    scores, rows = torch.cat((best[0], scores), 1), torch.cat((best[1], rows), 1)
+                    scores, kept = scores.topk(min(DEPTH, scores.shape[1]))
+                    rows = rows.gather(1, kept)
+                best = scores, rows
+        assert best is not None
+        return self.ranking(best[1].numpy(), best[0].numpy())
+
+
+def matrix_rate(dimension: int, queries: int) -> float:
+    """Operations a second of oneDNN's product in single precision, all threads, best of five."""
+    import torch
+
+    from gtr_beir import onednn
+
+    documents, weight = torch.randn(4096, dimension), torch.randn(queries, dimension)
+    laid_out = onednn.lay_out(weight)
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(4):
+            documents @ weight.T if laid_out is None else laid_out.product(documents)
+        taken.append(time.perf_counter() - start)
+    return 4 * 2 * len(documents) * dimension * queries / min(taken)
 
 
 def run_one(peer: str, folder: Path) -> None:
@@ -112,13 +186,15 @@ def run_one(peer: str, folder: Path) -> None:
     warnings.simplefilter("ignore")
     classes: dict[str, Any] = {
         "ours": Ours,
+        "faiss": Faiss,
+        "torch": Torch,
         "beir": peers.BeirSearch,
         "sentence-transformers": peers.SentenceTransformersSearch,
         "mteb": peers.MtebSearch,
     }
     given = [np.load(folder / f"{name}.npy") for name in ("d", "q", "relevant")]
     # A small search first: libraries load parts of themselves when they are first used.
-    few = vectors(1100, 3)
+    few = vectors(1100, given[0].shape[1], 3)
     classes[peer](few["d"], few["q"], few["relevant"]).run()
     system = classes[peer](*given)
     held = reset_peak()
@@ -141,7 +217,7 @@ def run_one(peer: str, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--size", default="100000x384", help="documents x dimensions")
     parser.add_argument("--queries", type=int, default=1_000)
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the median is shown")
     parser.add_argument("--peer", choices=PEERS, action="append", help="only these (repeatable)")
@@ -151,28 +227,41 @@ def main() -> None:
     if options.child:
         run_one(options.peer[0], options.child)
         return
-    print(f"{machine_line()}; {version_line('beir', 'mteb', 'sentence-transformers')}")
-    print(
-        f"{options.documents:,} x {DIMENSION} vectors, {options.queries:,} queries, depth {DEPTH}, "
-        f"median of {options.repeat}\n"
-    )
+    documents, dimension = (int(part) for part in options.size.split("x"))
     names = options.peer or PEERS
+    packages = {"ours": "torch", "faiss": "faiss-cpu"}
+    versions = version_line(*dict.fromkeys(packages.get(name, name) for name in names))
+    print(f"{machine_line()}; {versions}")
+    print(
+        f"{documents:,} x {dimension} vectors, {options.queries:,} queries, depth {DEPTH}, "
+        f"median of {options.repeat}"
+    )
+    rates = []
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as scratch:
-        for name, array in vectors(options.documents, options.queries).items():
+        for name, array in vectors(documents, dimension, options.queries).items():
             np.save(Path(scratch) / f"{name}.npy", array)
         for _ in range(options.repeat):
+            rates.append(matrix_rate(dimension, options.queries))
             for name in names:
                 results[name].append(child("search.py", "--peer", name, "--child", scratch))
-    rows = []
+    rate = sorted(rates)[len(rates) // 2]
+    print(f"matrix rate: {rate / 1e9:,.0f} GFLOP/s\n")
+    work = 2 * documents * dimension * options.queries
+    rows: list[dict[str, Any]] = []
     for name, found in results.items():
         middle = sorted(found, key=lambda one: one["seconds"])[len(found) // 2]
+        search = middle.get("search_s")
+        own = rows[0]["search s"] if rows else search
         rows.append(
             {
                 "system": name,
                 "seconds": middle["seconds"],
                 "CPU s": middle["cpu_s"],
-                "search s": middle.get("search_s"),
+                "search s": search,
+                "search, times ours": search and own and search / own,
+                "GFLOP/s": search and work / search / 1e9,
+                "of matrix rate": search and work / search / rate,
                 "measures s": middle.get("measures_s"),
                 "extra MB": middle["extra_mb"],
                 "peak MB": middle["peak_mb"],

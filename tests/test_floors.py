@@ -89,7 +89,7 @@ WITHIN = {
         "costs",
     ],
     "cli": ["options", "run", "plan", "data", "models", "reports"],
-    "report": ["rounding", "dataset_table", "comparison", "board", "leaderboard", "render"],
+    "report": ["rounding", "dataset_table", "table", "comparison", "render"],
 }
 NEVER = {("report", "evaluation")}
 
