@@ -51,7 +51,7 @@ def run_ours(store: Path, name: str, scratch: Path, processes: int) -> dict[str,
     from gtr_beir.data.store import Dataset
     from gtr_beir.ranking import measures
     from gtr_beir.systems.base import SearchOptions, load_system
-    from gtr_beir.systems.bm25 import INDEX
+    from gtr_beir.systems.bm25_index import INDEX
     from scale import TreeMemory
 
     dataset = Dataset(store / name)

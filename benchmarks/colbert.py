@@ -293,7 +293,7 @@ def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str,
     from gtr_beir.data.store import Dataset
     from gtr_beir.progress import Progress
     from gtr_beir.systems.base import SearchOptions
-    from gtr_beir.systems.colbert import ColbertSearch
+    from gtr_beir.systems.colbert_search import ColbertSearch
     from gtr_beir.work.store import BlockStore
 
     source = folder / "source"

@@ -89,7 +89,16 @@ WITHIN = {
         "costs",
     ],
     "cli": ["options", "run", "plan", "data", "models", "reports"],
-    "report": ["rounding", "dataset_table", "table", "comparison", "render"],
+    "report": [
+        "rounding",
+        "dataset_table",
+        "comparison",
+        "board",
+        "verdicts",
+        "own",
+        "leaderboard",
+        "render",
+    ],
 }
 NEVER = {("report", "evaluation")}
 

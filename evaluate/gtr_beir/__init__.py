@@ -6,7 +6,7 @@ stays light:
     load_dataset(name)            -> Dataset
     load_system(name, ...)        -> System
     benchmark(system, dataset)    -> Record
-    leaderboard(results, ...)     -> list[Table]
+    leaderboard(results, ...)     -> Report
     Run                           the one ranking type; Run.read("my.trec", dataset)
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gtr_beir.data.catalogue import load_dataset as load_dataset
     from gtr_beir.evaluation import benchmark as benchmark
     from gtr_beir.ranking.runs import Run as Run
-    from gtr_beir.report.table import leaderboard as leaderboard
+    from gtr_beir.report.leaderboard import leaderboard as leaderboard
     from gtr_beir.systems.base import load_system as load_system
 
 __version__ = "0.2.0"
@@ -27,7 +27,7 @@ _HOMES = {
     "load_dataset": "gtr_beir.data.catalogue",
     "load_system": "gtr_beir.systems.base",
     "benchmark": "gtr_beir.evaluation",
-    "leaderboard": "gtr_beir.report.table",
+    "leaderboard": "gtr_beir.report.leaderboard",
     "Run": "gtr_beir.ranking.runs",
 }
 __all__ = ["Run", "benchmark", "leaderboard", "load_dataset", "load_system"]

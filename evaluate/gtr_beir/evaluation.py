@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -41,6 +42,21 @@ class RunOptions:
     rerank: Path | None = None
     again: bool = False
     quiet: bool = True
+
+    def __post_init__(self) -> None:
+        if type(self.depth) is not int or self.depth < 1:
+            raise UsageError(f"a depth of {self.depth!r} is not possible; give 1 or more")
+        if self.self_matches not in ("drop", "keep"):
+            raise UsageError(
+                f"self_matches cannot be {self.self_matches!r}; choose 'drop' or 'keep'"
+            )
+        if self.label is not None and not _LABEL.fullmatch(self.label):
+            raise UsageError(
+                f"'{self.label}' cannot be a label; use letters, digits, '.', '_', '@' and '-'"
+            )
+
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
 
 def benchmark(
@@ -184,19 +200,19 @@ def _reranked(chosen: RunOptions, dataset: Dataset) -> tuple[Scoring, Run | None
 
 
 def _brought_up(record: Record, folder: Path, dataset: Dataset, identity: Identity) -> Record:
-    """A record of the same key as this version would write it: an older one gets its identity, and
-    the measures that it lacks, from its own run file."""
-    if record.format == FORMAT and not record.lacks:
+    """A record of the same key as it would be written now: with the identity that is known by now,
+    and the measures that an older one lacks, from its own run file."""
+    if record.format == FORMAT and record.identity == identity and not record.lacks:
         return record
-    values = measures.per_query(Run.read(folder / RUN, dataset), dataset)
-    write_per_query(folder / PER_QUERY, values)
-    current = replace(
-        record,
-        identity=identity,
-        measures=measures.mean(values),
-        facts={**record.facts, "scored_again": versions()["gtr-beir"]},
-        format=FORMAT,
-    )
+    current = replace(record, identity=identity, format=FORMAT)
+    if record.lacks:
+        values = measures.per_query(Run.read(folder / RUN, dataset), dataset)
+        write_per_query(folder / PER_QUERY, values)
+        current = replace(
+            current,
+            measures=measures.mean(values),
+            facts={**record.facts, "scored_again": versions()["gtr-beir"]},
+        )
     current.write(folder)
     return current
 

@@ -110,6 +110,8 @@ class Identity:
     def of_json(value: Mapping[str, Any]) -> Identity:
         """What `as_json` gave; TypeError or KeyError for anything else."""
         lengths = value["lengths"]
+        if not isinstance(value["options"], dict) or not isinstance(value["depth"], int):
+            raise TypeError("its identity is damaged")
         return Identity(
             **{
                 **value,
@@ -140,6 +142,8 @@ def why_not_compared(own: Identity, value: PublishedValue, cut: int) -> str:
         reasons.append(_other_model(own.model, value))
     if own.scoring.reranked and value.scoring == "whole":
         reasons.append(f"{own.scoring} here, the whole corpus there")
+    if not own.scoring.reranked and value.scoring == "reranked":
+        reasons.append("the whole corpus here, another run reranked there")
     if own.options:
         reasons.append(f"{', '.join(own.options.values())} here, the defaults there")
     reasons += [_lengths(own, value)]

@@ -22,7 +22,6 @@ _PAPER: Mapping[tuple[str, Kind], int] = {
 }
 """Where the paper's limits differ from the usual ones."""
 
-PROTOCOLS = ("paper", "hub", "checkpoint")
 OWN = ("hub", "checkpoint")
 """Protocols that take the checkpoint's own lengths."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gtr_beir.checkpoints.layout import RELEASED
-from gtr_beir.checkpoints.multi_vector import COLBERT
+from gtr_beir.checkpoints.layout import COLBERT, RELEASED
 from gtr_beir.data.registry import registered
 from gtr_beir.identity import WHOLE_CORPUS, Identity, Model, Scoring
 from gtr_beir.lengths import Lengths
 from gtr_beir.published import TITLES
 
+MINILM = "all-MiniLM-L6-v2"
+MINILM_HUB = f"sentence-transformers/{MINILM}"
 _AGAIN = "its record is of version 0.1, which does not say {}; the same `gtr-beir run` adds it"
 
 
@@ -55,7 +56,8 @@ def _model(system: str, settings: Mapping[str, Any]) -> Model:
     for family, entry in RELEASED.items():
         if checkpoint in (family, entry.hub) and commit == entry.revision:
             return Model(family, entry.hub, commit, weights, family)
-    akin = system if system in RELEASED else ""
+    known = {**{name: name for name in RELEASED}, MINILM_HUB: MINILM}
+    akin = known.get(system) or known.get(checkpoint, "")
     why = _AGAIN.format(f"whether its weights are those of {TITLES[akin]}") if akin else ""
     return Model(checkpoint, hub, commit, weights, akin=akin, why_not=why)
 

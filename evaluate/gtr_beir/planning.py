@@ -18,7 +18,7 @@ from gtr_beir.systems.base import system_class
 from gtr_beir.systems.costs import (
     LIBRARIES_BYTES,
     EncoderCost,
-    Lengths,
+    TokenCounts,
     block_bytes,
     encoder_cost,
     late_bytes,
@@ -194,7 +194,7 @@ def _late(
 
 def _texts(
     cost: EncoderCost, extent: Extent, document_limit: int, query_limit: int
-) -> list[tuple[Lengths, float]]:
+) -> list[tuple[TokenCounts, float]]:
     """Of documents and of queries: tokens of each text of the sample, and how many texts of the
     dataset each stands for."""
     documents = _lengths(cost, extent.texts, extent.characters, document_limit)
@@ -208,7 +208,7 @@ def _texts(
 
 def _lengths(
     cost: EncoderCost, texts: list[str], characters: npt.NDArray[np.int64], limit: int
-) -> Lengths:
+) -> TokenCounts:
     return cost.lengths(texts, limit) if texts else lengths_of(characters, limit)
 
 

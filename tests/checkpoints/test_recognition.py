@@ -15,11 +15,13 @@ from gtr_beir import benchmark, load_dataset, load_system
 from gtr_beir.checkpoints import recognition
 from gtr_beir.checkpoints.door import Checkpoint, FolderCheckpoint, open_checkpoint
 from gtr_beir.checkpoints.hub import hash_of, inspect_folder
-from gtr_beir.checkpoints.layout import RELEASED, Released
+from gtr_beir.checkpoints.layout import PROBE, RELEASED, Released
+from gtr_beir.checkpoints.multi_vector import inspect_multi_vector
 from gtr_beir.checkpoints.recognition import Recognition, recognise
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.published import published_values
-from gtr_beir.report.table import Difference, differences
+from gtr_beir.report.board import Verdict
+from gtr_beir.report.verdicts import verdicts_on
 
 COMMIT = "a" * 40
 ENCODER, DENSE = "model.safetensors", "2_Dense/model.safetensors"
@@ -40,6 +42,7 @@ def toy_is_gtr_base(monkeypatch: pytest.MonkeyPatch) -> None:
         shape,
         frozenset({hash_of(CHECKPOINT_DIR / ENCODER)}),
         frozenset({hash_of(CHECKPOINT_DIR / DENSE)}),
+        tuple(opened(CHECKPOINT_DIR).face().tokenizer.encode(PROBE).ids),
     )
     monkeypatch.setitem(RELEASED, "gtr-base", released)  # type: ignore[arg-type]
     monkeypatch.setattr(recognition, "whole_in_cache", lambda *_: None)
@@ -128,6 +131,15 @@ def test_one_other_value_is_another_model(in_cache: None, copy: Path, file: str)
     )
 
 
+def test_the_same_weights_with_another_tokenizer(toy_is_gtr_base: None, copy: Path) -> None:
+    """Hashes tell the weights; what a sentence becomes tells the tokenizer."""
+    file = copy / "tokenizer.json"
+    rules = json.loads(file.read_text(encoding="utf-8"))
+    rules["model"]["vocab"][200:1200] = [[f"zebra{n}", -9.0] for n in range(1000)]
+    file.write_text(json.dumps(rules), encoding="utf-8")
+    assert recognise(opened(copy)).family == ""
+
+
 def test_another_tokenizer_is_another_model(in_cache: None, copy: Path) -> None:
     file = copy / "tokenizer.json"
     rules = json.loads(file.read_text(encoding="utf-8"))
@@ -153,12 +165,69 @@ def test_minilm_by_its_bytes(minilm: str) -> None:
     assert recognise(opened(Path(minilm))) == Recognition("all-MiniLM-L6-v2")
 
 
+def test_minilm_with_prompts_is_another_model(minilm: str, tmp_path: Path) -> None:
+    shutil.copytree(minilm, tmp_path / "m")
+    file = tmp_path / "m" / "config_sentence_transformers.json"
+    file.chmod(0o644)
+    file.write_text(json.dumps({"prompts": {"query": "search: "}}), encoding="utf-8")
+    found = recognise(opened(tmp_path / "m"))
+    assert (found.family, found.akin) == ("", "all-MiniLM-L6-v2")
+
+
+def test_the_cut_and_padding_of_a_tokenizer_do_not_count(in_cache: None, copy: Path) -> None:
+    """Whoever used a tokenizer last has left a length on it; a file may hold one as well."""
+    file = copy / "tokenizer.json"
+    rules = json.loads(file.read_text(encoding="utf-8"))
+    rules["truncation"] = {
+        "direction": "Right",
+        "max_length": 17,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
+    file.write_text(json.dumps(rules), encoding="utf-8")
+    assert recognise(opened(copy)) == Recognition("gtr-base")
+
+
 def test_a_colbert_of_somebody_else() -> None:
     found = recognise(open_checkpoint(f"colbert:{COLBERT_DIR}", offline=True))
     assert (found.family, found.akin) == ("", "colbertv2")
+    assert "`gtr-beir models fetch colbert`" in found.why_not
 
 
-def held_against_gtr_base(path: Path, label: str, tmp_path: Path) -> list[Difference]:
+def test_colbert_v2_in_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All of a folder counts: what moves scores lies beside the weights."""
+    released = inspect_multi_vector(COLBERT_DIR)
+    monkeypatch.setattr(recognition, "multi_vector_in_cache", lambda *_: released)
+    shutil.copytree(COLBERT_DIR, tmp_path / "c")
+    name = f"colbert:{tmp_path / 'c'}"
+    assert recognise(open_checkpoint(name, offline=True)) == Recognition("colbertv2")
+    file = tmp_path / "c" / "config_sentence_transformers.json"
+    own = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**own, "query_length": 8}), encoding="utf-8")
+    found = recognise(open_checkpoint(name, offline=True))
+    assert found.family == ""
+    assert "are not those of ColBERTv2" in found.why_not
+
+
+def test_a_fetched_checkpoint_mends_the_record(
+    toy_is_gtr_base: None, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known of the weights by now stands in the record after the same command."""
+    unknown = replace(RELEASED["gtr-base"], encoder=frozenset(), dense=frozenset())
+    monkeypatch.setitem(RELEASED, "gtr-base", unknown)  # type: ignore[arg-type]
+    demo = load_dataset("demo", datasets_dir=tmp_path / "datasets")
+
+    def run() -> str:
+        system = load_system(str(copy), device="cpu", offline=True)
+        return benchmark(system, demo, results_dir=tmp_path / "r", label="x").identity.model.family
+
+    assert run() == ""
+    folder = inspect_folder(CHECKPOINT_DIR, hub="org/gtr-base")
+    monkeypatch.setattr(recognition, "whole_in_cache", lambda *_: folder)
+    assert run() == "gtr-base"
+
+
+def held_against_gtr_base(path: Path, label: str, tmp_path: Path) -> list[Verdict]:
     """What the report says of a run beside GTR's published value, as if it were of the demo."""
     (value,) = (
         v
@@ -168,7 +237,7 @@ def held_against_gtr_base(path: Path, label: str, tmp_path: Path) -> list[Differ
     system = load_system(str(path), device="cpu", offline=True)
     demo = load_dataset("demo", datasets_dir=tmp_path / "datasets")
     record = benchmark(system, demo, results_dir=tmp_path / "results", label=label)
-    return differences([record], [replace(value, dataset="demo")])
+    return verdicts_on([record], [replace(value, dataset="demo")])
 
 
 def test_the_true_weights_are_compared_under_any_label(

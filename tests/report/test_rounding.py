@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 import gtr_beir
+from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import Comparison
 from gtr_beir.report import render
+from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Report, Verdict
 from gtr_beir.report.comparison import DatasetComparison, comparison_table
 from gtr_beir.report.rounding import shown, signed
-from gtr_beir.report.table import Cell, Difference, Row, Table
 
 PACKAGE = Path(gtr_beir.__file__).parent
 OF_SCORES = ("report", "ranking", "records.py", "evaluation.py", "cli/run.py", "cli/reports.py")
@@ -40,7 +41,7 @@ def test_four_decimals_unless_said_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0123, "+0.012"), (-0.0123, "-0.012"), (0.0, "+0.000")]
+    ("value", "text"), [(0.0123, "+0.012"), (-0.0123, "-0.012"), (0.0, "+0.000"), (-1e-9, "+0.000")]
 )
 def test_signed(value: float, text: str) -> None:
     assert signed(value, 3) == text
@@ -81,28 +82,40 @@ def test_no_other_module_rounds_scores() -> None:
     assert {line for line in found if "zip_bytes" not in line} == set()
 
 
-DIFFERENCE = Difference("mine", "scifact", "ndcg@10", 0.61249, 0.6, 3, "paper", "gtr-base", False)
-TABLE = Table(
-    "NDCG@10",
-    "ndcg@10",
-    ("scifact",),
-    {"scifact": "SciFact"},
-    (Row("mine", "own run", {"scifact": Cell(0.123456789012345678, n=300)}),),
+MINE = Column("mine", OWN, "own run")
+LINE = Line("SciFact", {MINE: Cell(0.123456789012345678, n=300)})
+REPORT = Report(
+    (Board("NDCG@10", Measure("ndcg", 10), (MINE,), (LINE,)),),
+    (
+        Verdict(
+            system="mine",
+            dataset="scifact",
+            measure="ndcg@10",
+            own=0.61249,
+            low=0.55551,
+            high=0.66649,
+            published=0.6,
+            decimals=3,
+            source="paper",
+            published_system="gtr-base",
+            agrees=False,
+        ),
+    ),
 )
 
 
-@pytest.mark.parametrize("name", ["md", "html"])
+@pytest.mark.parametrize("name", ["md", "html", "latex"])
 def test_own_against_published_at_the_decimals_that_were_published(name: str) -> None:
     """The same table in each format that has it."""
-    text = render.FORMATS[name]([TABLE], [DIFFERENCE])
-    for value in ("0.612", "0.600", "+0.012", "0.1235"):
+    text = render.FORMATS[name](REPORT, False)
+    for value in ("0.612", "0.600", "+0.012", "0.1235", "0.556 to 0.666"):
         assert value in text
     assert "0.6125" not in text
     assert "0.0125" not in text
 
 
 def test_csv_loses_no_digit() -> None:
-    assert ",0.12345678901234568," in render.csv([TABLE])
+    assert ",0.12345678901234568," in render.csv(REPORT)
 
 
 def test_a_comparison_is_shown_to_four_decimals() -> None:

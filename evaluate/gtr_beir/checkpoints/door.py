@@ -17,8 +17,8 @@ from pathlib import Path
 
 from gtr_beir.checkpoints import t5x
 from gtr_beir.checkpoints.hub import CheckpointFolder, as_path, open_folder
-from gtr_beir.checkpoints.layout import GtrArrays
-from gtr_beir.checkpoints.multi_vector import COLBERT, MultiVectorFolder, open_multi_vector
+from gtr_beir.checkpoints.layout import COLBERT, GtrArrays
+from gtr_beir.checkpoints.multi_vector import MultiVectorFolder, open_multi_vector
 from gtr_beir.checkpoints.tokenizer import (
     TextFace,
     TransformersTokenizer,
@@ -101,11 +101,6 @@ class FolderCheckpoint(Checkpoint):
     @property
     def modules(self) -> tuple[str, ...]:
         return self.folder.modules
-
-    @property
-    def format(self) -> str:
-        """Which of several formats of this form it has; "" where there is one."""
-        return ""
 
     @property
     def origin(self) -> dict[str, str | list[str] | None]:
@@ -210,6 +205,7 @@ def open_checkpoint(
         raise UsageError(f"--heads is for t5x: checkpoints, not for {name}")
     if form == T5X:
         path = as_path(name.removeprefix(T5X))
+        t5x.require_there(path)
         shown = path.resolve().name
         return T5xCheckpoint(name, shown, path, None, None, True, tokenizer, heads, not offline)
     if form == TFHUB:

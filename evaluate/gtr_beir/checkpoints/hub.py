@@ -32,6 +32,10 @@ _TOKENIZERS = (
     *("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
     *("vocab.txt", "vocab.json"),
 )
+_NO_ACTIVATION = (
+    *("Identity", "torch.nn.Identity", "torch.nn.modules.linear.Identity"),
+    "torch.nn.modules.Identity",
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -289,7 +293,7 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         raise CheckpointError(
             f"{path} is not a GTR checkpoint: its Dense has a bias; GTR is {GTR_PARTS}"
         )
-    if not str(dense.get("activation_function", "Identity")).endswith("Identity"):
+    if dense.get("activation_function", "Identity") not in _NO_ACTIVATION:
         raise CheckpointError(
             f"{path} is not a GTR checkpoint: its Dense has the activation "
             f"{dense['activation_function']}; GTR's has none"

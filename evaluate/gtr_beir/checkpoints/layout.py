@@ -91,12 +91,17 @@ class GtrShape:
         return sum(n * linear + n * n * attention for n in tokens)
 
 
+PROBE = "translate English to German: The house is wonderful."
+T5_PROBE = (13959, 1566, 12, 2968, 10, 37, 629, 19, 1627, 5, 1)
+"""A sentence, and its tokens in T5's own vocabulary, as transformers' documentation prints them."""
+
+
 @dataclass(frozen=True)
 class Released:
     """A checkpoint that GTR's authors released: where it is on the Hugging Face hub, and at which
     commit; parameters: of encoder and Dense layer together; encoder, dense: SHA-256 of the files
     that hold their weights on the hub (safetensors and .bin), as its pages state them, as far as
-    they were seen (gtr-base's Dense was not)."""
+    they were seen (gtr-base's Dense was not); probe: the tokens of PROBE."""
 
     hub: str
     revision: str
@@ -104,6 +109,7 @@ class Released:
     shape: GtrShape
     encoder: frozenset[str]
     dense: frozenset[str] = frozenset()
+    probe: tuple[int, ...] = T5_PROBE
 
 
 RELEASED: Mapping[str, Released] = {
@@ -172,6 +178,11 @@ RELEASED: Mapping[str, Released] = {
         ),
     ),
 }
+
+
+COLBERT = "colbert-ir/colbertv2.0"
+COLBERT_REVISIONS: Mapping[str, str] = {COLBERT: "c1e84128e85ef755c096a95bdb06b47793b13acf"}
+"""The released ColBERT on the hub, and the commit that its short name stands for."""
 
 
 class GtrArrays(Protocol):

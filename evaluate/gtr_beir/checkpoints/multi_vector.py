@@ -14,12 +14,12 @@ from gtr_beir.checkpoints.hub import (
     fetch_checkpoint,
     fingerprint_of_files,
     require_tokenizer,
+    snapshot_in_cache,
 )
+from gtr_beir.checkpoints.layout import COLBERT_REVISIONS
 from gtr_beir.checkpoints.weights import configuration, module_entries, weight_files
 from gtr_beir.errors import CheckpointError, UsageError
 
-COLBERT = "colbert-ir/colbertv2.0"
-REVISIONS = {COLBERT: "c1e84128e85ef755c096a95bdb06b47793b13acf"}
 _OWN_CODE = ("sentence_transformers.", "pylate.")
 
 
@@ -54,8 +54,19 @@ def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> Mult
         return inspect_multi_vector(local)
     if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise UsageError(f"there is no checkpoint folder {name}")
-    path = fetch_checkpoint(name, revision or REVISIONS.get(name), offline)
+    path = fetch_checkpoint(name, revision or COLBERT_REVISIONS.get(name), offline)
     return inspect_multi_vector(path, hub=name)
+
+
+def multi_vector_in_cache(name: str, revision: str) -> MultiVectorFolder | None:
+    """A commit of a hub checkpoint in the Hugging Face cache; None if it is not there whole."""
+    path = snapshot_in_cache(name, revision)
+    if path is None:
+        return None
+    try:
+        return inspect_multi_vector(path, hub=name)
+    except CheckpointError:
+        return None
 
 
 def inspect_multi_vector(path: Path, *, hub: str | None = None) -> MultiVectorFolder:

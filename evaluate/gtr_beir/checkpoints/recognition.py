@@ -1,8 +1,8 @@
 """Which published model are these weights? Told by where they came from, or by their bytes.
 
-A checkpoint is a published model if it was fetched from the hub at the commit that is known, if its
-files of weights have the hashes that the hub states, or if its arrays are, value for value, those
-of the released checkpoint in the Hugging Face cache. A name proves nothing.
+A checkpoint is a published model if it was fetched from the hub at the commit that is known, or if
+its weights and its tokenizer are those of that commit: value for value where it lies in the Hugging
+Face cache, else by the hashes that the hub states. A name proves nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from gtr_beir.checkpoints.door import (
     TfHubCheckpoint,
 )
 from gtr_beir.checkpoints.hub import hash_of, whole_in_cache
-from gtr_beir.checkpoints.layout import RELEASED, GtrArrays
-from gtr_beir.checkpoints.multi_vector import COLBERT, REVISIONS
-from gtr_beir.checkpoints.tokenizer import text_face
+from gtr_beir.checkpoints.layout import COLBERT, COLBERT_REVISIONS, PROBE, RELEASED, GtrArrays
+from gtr_beir.checkpoints.multi_vector import multi_vector_in_cache
+from gtr_beir.checkpoints.tokenizer import prompts_of, text_face
 from gtr_beir.checkpoints.weights import weight_files
+from gtr_beir.identity import Model
 from gtr_beir.published import TITLES
 
 MINILM = "all-MiniLM-L6-v2"
@@ -39,12 +40,6 @@ class Recognition:
     why_not: str = ""
 
 
-_COLBERT_V2_WEIGHTS = frozenset(
-    {
-        "3f58890b1dfdfec066ef12ba431fa9d56992da9e30a53489242c4156e37e9017",
-        "26e4c2f9f95a3da4442252bb40d99e4fbfd098e733edac1d785c9937b8a278da",
-    }
-)
 _MINILM_WEIGHTS = frozenset(
     {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -52,6 +47,9 @@ _MINILM_WEIGHTS = frozenset(
     }
 )
 """SHA-256 of the hub's file of weights, as safetensors and as .bin."""
+_MINILM_PARTS = ("Transformer", "Pooling", "Normalize")
+_MINILM_TOKENIZER = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+"""SHA-256 of its tokenizer.json."""
 
 
 def recognise(checkpoint: Checkpoint) -> Recognition:
@@ -60,18 +58,54 @@ def recognise(checkpoint: Checkpoint) -> Recognition:
         if (checkpoint.hub, checkpoint.commit) == (entry.hub, entry.revision):
             return Recognition(family)
     if isinstance(checkpoint, MultiVectorCheckpoint):
-        fetched = (checkpoint.hub, checkpoint.commit) == (COLBERT, REVISIONS[COLBERT])
-        if fetched or _are(weight_files(checkpoint.folder.encoder), _COLBERT_V2_WEIGHTS):
-            return Recognition(COLBERT_V2)
-        return Recognition("", COLBERT_V2, _other_weights(COLBERT_V2))
+        return _multi_vector(checkpoint)
     if isinstance(checkpoint, TfHubCheckpoint):
         return Recognition()
     if checkpoint.gtr:
         return _gtr(checkpoint)
     if isinstance(checkpoint, FolderCheckpoint):
-        files = weight_files(checkpoint.folder.transformer)
-        return Recognition(MINILM if _are(files, _MINILM_WEIGHTS) else "")
+        return _other(checkpoint)
     return Recognition()
+
+
+def model_of(checkpoint: Checkpoint) -> Model:
+    """What a record says of a checkpoint."""
+    known = recognise(checkpoint)
+    return Model(
+        checkpoint.name,
+        checkpoint.hub,
+        checkpoint.commit,
+        checkpoint.fingerprint,
+        known.family,
+        known.akin,
+        known.why_not,
+    )
+
+
+def _multi_vector(checkpoint: MultiVectorCheckpoint) -> Recognition:
+    """ColBERTv2 is its commit on the hub, or a folder with the same bytes: lengths, projection and
+    skip list lie beside the weights, and each of them moves scores."""
+    if (checkpoint.hub, checkpoint.commit) == (COLBERT, COLBERT_REVISIONS[COLBERT]):
+        return Recognition(COLBERT_V2)
+    cached = multi_vector_in_cache(COLBERT, COLBERT_REVISIONS[COLBERT])
+    if cached is not None and cached.fingerprint == checkpoint.fingerprint:
+        return Recognition(COLBERT_V2)
+    why = _not_known(COLBERT_V2, "colbert") if cached is None else _other_weights(COLBERT_V2)
+    return Recognition("", COLBERT_V2, why)
+
+
+def _other(checkpoint: FolderCheckpoint) -> Recognition:
+    transformer = checkpoint.folder.transformer
+    if not _are(weight_files(transformer), _MINILM_WEIGHTS):
+        return Recognition()
+    tokenizer = transformer / "tokenizer.json"
+    plain = (
+        checkpoint.modules == _MINILM_PARTS
+        and tokenizer.is_file()
+        and hash_of(tokenizer) == _MINILM_TOKENIZER
+        and not any(prompts_of(checkpoint.folder.path).values())
+    )
+    return Recognition(MINILM) if plain else Recognition("", MINILM, _other_weights(MINILM))
 
 
 def _gtr(checkpoint: Checkpoint) -> Recognition:
@@ -83,24 +117,21 @@ def _gtr(checkpoint: Checkpoint) -> Recognition:
     if any(face.prompts.values()):
         why = f"it puts prompts before texts, which {TITLES[family]} does not"
         return Recognition("", family, why)
+    cached = whole_in_cache(released.hub, released.revision)
+    if cached is not None:
+        theirs = text_face(cached.path, cached.transformer)
+        same = face.fingerprint() == theirs.fingerprint()
+        if same and same_values(arrays, cached.arrays()):
+            return Recognition(family)
+        return Recognition("", family, _other_weights(family))
     if isinstance(checkpoint, FolderCheckpoint):
         transformer, dense = checkpoint.folder.transformer, checkpoint.folder.folders[2]
-        if _are(weight_files(transformer), released.encoder) and _are(
-            weight_files(dense), released.dense
-        ):
-            return Recognition(family)
-    cached = whole_in_cache(released.hub, released.revision)
-    if cached is None:
-        return Recognition(
-            "",
-            family,
-            f"whether its weights are those of {TITLES[family]} is not known here: "
-            f"`gtr-beir models fetch {family}` brings those to compare with",
-        )
-    theirs = text_face(cached.path, cached.transformer)
-    if same_values(arrays, cached.arrays()) and face.fingerprint() == theirs.fingerprint():
-        return Recognition(family)
-    return Recognition("", family, _other_weights(family))
+        weights = _are(weight_files(transformer), released.encoder)
+        if weights and _are(weight_files(dense), released.dense):
+            if face.tokenizer.encode(PROBE).ids == list(released.probe):
+                return Recognition(family)
+            return Recognition("", family, _other_weights(family))
+    return Recognition("", family, _not_known(family, family))
 
 
 def same_values(arrays: GtrArrays, released: GtrArrays) -> bool:
@@ -111,6 +142,13 @@ def same_values(arrays: GtrArrays, released: GtrArrays) -> bool:
         if not torch.equal(arrays.tensor(name).to(theirs.dtype), theirs):
             return False
     return True
+
+
+def _not_known(family: str, name: str) -> str:
+    return (
+        f"whether its weights and tokenizer are those of {TITLES[family]} is not known here: "
+        f"`gtr-beir models fetch {name}` brings those to compare with"
+    )
 
 
 def _other_weights(family: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from gtr_beir.checkpoints.layout import (
@@ -62,6 +63,11 @@ _LAYER = {
 }
 _NDARRAY, _SCALAR = 1, 3
 """Flax's msgpack extension types that hold an array: (shape, type name, bytes)."""
+_LARGEST_TREE = 1 << 26
+_LONGEST = 1 << 16
+_DEEPEST = 16
+"""Bytes of the file `checkpoint`, entries of a table or list in it, and tables within tables."""
+_LARGEST_GIN = 1 << 20
 _SMALL = frozenset(
     {
         *NUMBERS.values(),
@@ -210,13 +216,22 @@ def _tree(path: Path) -> Any:
 
     require_there(path)
     file = path / "checkpoint"
+    if file.stat().st_size > _LARGEST_TREE:
+        raise CheckpointError(
+            f"{file} is larger than {_LARGEST_TREE:,} bytes; large arrays of T5X lie in folders of "
+            "their own; get the checkpoint again"
+        )
     try:
         tree = msgpack.unpackb(
-            file.read_bytes(), ext_hook=_small_array, strict_map_key=False, raw=False
+            file.read_bytes(),
+            ext_hook=_small_array,
+            object_pairs_hook=_once,
+            strict_map_key=False,
+            raw=False,
+            max_array_len=_LONGEST,
+            max_map_len=_LONGEST,
         )
-    except CheckpointError:
-        raise
-    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+    except (RecursionError, ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise CheckpointError(
             f"{file} cannot be read ({type(error).__name__}); get the checkpoint again"
         ) from error
@@ -227,6 +242,14 @@ def _tree(path: Path) -> Any:
         if isinstance(found, dict):
             return found
     raise CheckpointError(f"{file} holds no weights (`optimizer/target` or `target`)")
+
+
+def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A table; ValueError if it gives a name twice, for then it is not clear what is meant."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name is given twice")
+    return table
 
 
 def _small_array(code: int, data: bytes) -> Any:
@@ -246,8 +269,18 @@ def _small_array(code: int, data: bytes) -> Any:
 def _leaves(tree: Any, path: Path, above: str = "") -> dict[str, Any]:
     """Names joined by "/" -> an array, or the description of a zarr array."""
     leaves: dict[str, Any] = {}
+    if above.count("/") > _DEEPEST:
+        raise CheckpointError(
+            f"{path}/checkpoint is nested more than {_DEEPEST} levels deep; get the checkpoint "
+            "again"
+        )
     for name, value in tree.items():
         full = f"{above}{name}"
+        if not isinstance(name, str) or "/" in name:
+            raise CheckpointError(
+                f"{path}/checkpoint holds {above}{str(name)[:40]!r}, which is not the name of an "
+                "array; get the checkpoint again"
+            )
         if isinstance(value, np.ndarray):
             leaves[full] = value
         elif isinstance(value, dict) and value.get("driver") == "zarr":
@@ -261,12 +294,32 @@ def _leaves(tree: Any, path: Path, above: str = "") -> dict[str, Any]:
                 )
             leaves[full] = value
         elif isinstance(value, dict) and value.get("__msgpack_chunked_array__"):
-            leaves[full] = np.concatenate(
-                [np.ravel(value["chunks"][key]) for key in sorted(value["chunks"], key=int)]
-            ).reshape([value["shape"][key] for key in sorted(value["shape"], key=int)])
-        elif isinstance(value, dict):
+            leaves[full] = _joined(value, full, path)
+        elif isinstance(value, dict) and not isinstance(value.get("driver"), str):
             leaves |= _leaves(value, path, f"{full}/")
+        elif value is not None:
+            raise CheckpointError(
+                f"{path}/checkpoint holds {full}, which is not an array that is known; get the "
+                "checkpoint again"
+            )
     return leaves
+
+
+def _joined(value: dict[str, Any], name: str, path: Path) -> npt.NDArray[Any]:
+    """An array that was too large for one entry, of its pieces: both tables count from "0"."""
+    try:
+        pieces = [value["chunks"][str(place)] for place in range(len(value["chunks"]))]
+        shape = [value["shape"][str(place)] for place in range(len(value["shape"]))]
+        if not all(isinstance(piece, np.ndarray) for piece in pieces) or not all(
+            type(size) is int and size > 0 for size in shape
+        ):
+            raise TypeError
+        return np.concatenate([np.ravel(piece) for piece in pieces]).reshape(shape)
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{path}/checkpoint holds {name} in pieces that do not fit together; get the "
+            "checkpoint again"
+        ) from None
 
 
 def _names(leaves: dict[str, Any], path: Path) -> dict[str, str]:
@@ -333,7 +386,11 @@ def _gin_files(path: Path) -> list[tuple[Path, dict[str, int]]]:
     """What gin files in the folder, or in the one above it, say of the heads."""
     found = []
     for folder in (path, path.resolve().parent):
-        for file in sorted(folder.glob("*.gin")):
+        for file in sorted(file for file in folder.glob("*.gin") if file.is_file()):
+            if file.stat().st_size > _LARGEST_GIN:
+                raise CheckpointError(
+                    f"{file} is larger than {_LARGEST_GIN:,} bytes, which no gin file is; remove it"
+                )
             text = file.read_text(encoding="utf-8", errors="replace")
             found.append((file, {key.lower(): int(value) for key, value in _GIN.findall(text)}))
     return found

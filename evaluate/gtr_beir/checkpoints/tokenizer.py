@@ -52,7 +52,13 @@ class TextFace:
 
     def fingerprint(self) -> str:
         """SHA-256 over the tokenizer's rules and vocabulary."""
-        return Digest().add(self.tokenizer.to_str()).hex()
+        from tokenizers import Tokenizer
+
+        # A copy without the padding and the cut that whoever used it last has left on it.
+        rules = Tokenizer.from_str(self.tokenizer.to_str())
+        rules.no_padding()
+        rules.no_truncation()
+        return Digest().add(rules.to_str()).hex()
 
 
 def text_face(folder: Path, transformer: Path) -> TextFace:
@@ -67,7 +73,7 @@ def text_face(folder: Path, transformer: Path) -> TextFace:
         raise CheckpointError(
             f"{limits} says max_seq_length {own!r}, which is not a number of tokens"
         )
-    prompts = _prompts(folder)
+    prompts = prompts_of(folder)
     pooling = folder / "1_Pooling" / "config.json"
     included = not pooling.is_file() or configuration(pooling).get("include_prompt", True)
     if any(prompts.values()) and not included:
@@ -183,7 +189,7 @@ def _as_text(normalizer: Normalizer | None) -> str:
     return carrier.to_str()
 
 
-def _prompts(folder: Path) -> dict[Kind, str]:
+def prompts_of(folder: Path) -> dict[Kind, str]:
     """The texts that the checkpoint wants before queries and documents."""
     file = folder / "config_sentence_transformers.json"
     prompts = (configuration(file) if file.is_file() else {}).get("prompts") or {}

@@ -25,11 +25,11 @@ AddCommand = Callable[["Commands[argparse.ArgumentParser]"], None]
 def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand] = ()) -> int:
     """Run one command; returns the exit code. further: commands of those who use this module."""
     parser = _parser(further)
-    options = parser.parse_args(arguments)
-    if "act" not in options:
-        parser.print_help()
-        return 2
     try:
+        options = parser.parse_args(arguments)
+        if "act" not in options:
+            parser.print_help()
+            return 2
         code = options.act(options)
         sys.stdout.flush()
     except GtrBeirError as error:

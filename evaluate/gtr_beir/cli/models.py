@@ -94,11 +94,13 @@ _ALIGN = ("left", "left", "left", "right", "left")
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from gtr_beir.checkpoints.door import open_checkpoint
+    from gtr_beir.checkpoints.door import T5X, TFHUB, open_checkpoint
 
     for name in options.models:
         if Path(name).expanduser().is_dir():
             raise UsageError(f"{name} is a folder, so there is nothing to fetch")
+        if name.startswith((T5X, TFHUB)):
+            raise UsageError(f"{name} is not on the Hugging Face hub, so it cannot be fetched")
         checkpoint = open_checkpoint(name, revision=options.revision)
         if not options.quiet:
             what = "GTR" if checkpoint.gtr else " > ".join(checkpoint.modules) or "ColBERT"

@@ -72,13 +72,17 @@ def dataset_names(options: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def system_flags(parser: argparse.ArgumentParser, known: set[str]) -> None:
-    """The flags of every system, in a group for each; `known` are there already."""
-    said = set(known)
+def system_flags(parser: argparse.ArgumentParser, shared: set[str]) -> None:
+    """The flags of every system, in a group for each; `shared` are flags of the command that
+    systems may have too. ValueError for a system that takes another flag of the command."""
+    taken = {action.dest for action in parser._actions} - shared
+    known, said = set(shared), set(shared)
     for home in system_classes():
         also = [flag(name) for name in choices(home.options_type) if name in known - said]
         besides = f", besides {', '.join(also)}" if also else ""
         group = parser.add_argument_group(f"options of {home.title}{besides}")
+        if clash := taken & choices(home.options_type).keys():
+            raise ValueError(f"{home.title}: the command itself has {', '.join(sorted(clash))}")
         add_flags(group, home.options_type, known)
 
 

@@ -32,7 +32,7 @@ def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
         help="documents kept for each query (default: 1000)",
     )
     folders(parser)
-    system_flags(parser, known={"offline"})
+    system_flags(parser, shared={"offline"})
     parser.set_defaults(act=_plan, offline=True)
 
 

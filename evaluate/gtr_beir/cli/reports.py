@@ -19,20 +19,46 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--format",
         default="md,csv",
-        help="formats to write, with commas between them: md, csv, html, latex (default: md,csv)",
+        metavar="FORMATS",
+        help="formats to write: md, csv, html, latex (default: md,csv)",
     )
-    parser.add_argument("--print", action="store_true", help="also print the tables in markdown")
+    parser.add_argument(
+        "--measures",
+        default="NDCG@10,Recall@100",
+        metavar="NAMES",
+        help="measures, with a board for each (default: NDCG@10,Recall@100)",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="SYSTEM",
+        help="own system that the other own systems are tested against, or 'none' (default: an own "
+        "BM25 if there is one)",
+    )
+    parser.add_argument(
+        "--systems", default="", metavar="NAMES", help="own systems to show (default: all)"
+    )
+    parser.add_argument(
+        "--datasets", default="", metavar="NAMES", help="datasets to show (default: all)"
+    )
+    parser.add_argument(
+        "--sort",
+        choices=["mean", "name"],
+        default="mean",
+        help="order of own systems: by their mean over the shown datasets, or by name "
+        "(default: mean)",
+    )
+    parser.add_argument("--percent", action="store_true", help="show scores times 100")
+    parser.add_argument("--print", action="store_true", help="also print the markdown")
     results_folder(parser)
     parser.set_defaults(act=_leaderboard)
 
 
 def _leaderboard(options: argparse.Namespace) -> None:
     from gtr_beir.files import atomic_write
-    from gtr_beir.records import read_all
     from gtr_beir.report import render
-    from gtr_beir.report.table import differences, leaderboard
+    from gtr_beir.report.leaderboard import leaderboard
 
-    formats = [name.strip() for name in options.format.split(",") if name.strip()]
+    formats = _named(options.format)
     if not formats:
         raise UsageError(f"no format was named; choose from {', '.join(render.FORMATS)}")
     for name in formats:
@@ -40,15 +66,26 @@ def _leaderboard(options: argparse.Namespace) -> None:
             raise UsageError(
                 f"there is no format '{name}'; choose from {', '.join(render.FORMATS)}"
             )
-    tables = leaderboard(options.results_dir)
-    compared = differences(read_all(options.results_dir))
+    report = leaderboard(
+        options.results_dir,
+        measures=_named(options.measures),
+        baseline="" if options.baseline == "none" else options.baseline,
+        systems=_named(options.systems),
+        datasets=_named(options.datasets),
+        sort=options.sort,
+    )
     for name in formats:
         path = options.results_dir / f"leaderboard.{render.SUFFIXES[name]}"
         with atomic_write(path, "w") as handle:
-            handle.write(render.FORMATS[name](tables, compared))
+            handle.write(render.FORMATS[name](report, options.percent))
         print(path)
     if options.print:
-        print(render.markdown(tables, compared))
+        print(render.markdown(report, options.percent))
+
+
+def _named(text: str) -> list[str]:
+    """`a, b` -> a and b"""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def add_score(commands: Commands[argparse.ArgumentParser]) -> None:

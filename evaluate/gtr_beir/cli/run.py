@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +25,6 @@ from gtr_beir.identity import USUAL_DEPTH
 if TYPE_CHECKING:
     from gtr_beir.records import Record
     from gtr_beir.systems.base import System
-
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
 
 def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -74,17 +71,13 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--offline", action="store_true", help="fetch nothing")
     folders(parser, results=True)
     quiet(parser)
-    system_flags(parser, known={"offline"})
+    system_flags(parser, shared={"offline"})
     parser.set_defaults(act=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     names = dataset_names(options)
     at_least_one(options, ("depth", "block_documents", "threads"))
-    if options.label is not None and not _LABEL.fullmatch(options.label):
-        raise UsageError(
-            f"'{options.label}' cannot be a label; use letters, digits, '.', '_', '@' and '-'"
-        )
     chosen = system_options(options)
     names = _obtainable(names, options)
     if options.offline:

@@ -41,6 +41,17 @@ class TokenChoices:
     document_prefix: str | None = None
 
 
+_KNOB_OF = {
+    "query_length": "query_length",
+    "document_length": "document_length",
+    "query_expansion": "query_expansion",
+    "skiplist": "skiplist",
+    "query_prefix": "prompts",
+    "document_prefix": "prompts",
+}
+"""A choice -> the knob that it turns."""
+
+
 class TokenEncoder:
     """Texts -> token vectors, with the checkpoint's own lengths, expansion, skip list and prefixes,
     or those that are chosen in their place. `knobs` says what they are."""
@@ -59,18 +70,28 @@ class TokenEncoder:
         self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
         transformer = self._model[0]
         require_all(transformer.auto_model.state_dict(), folder.encoder)
+        before = self._knobs(folder)
         _choose(self._model, choices or TokenChoices(), folder)
         tokenizer = self._model.tokenizer
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise CheckpointError(f"{folder.path} has no fast tokenizer (tokenizer.json)")
         self._laid_out_layers = lay_out_linear_layers(self._model) if self.device == "cpu" else 0
         self._batch = _CPU_BATCH if self.device == "cpu" else _GPU_BATCH
-        mask = _mask(self._model, folder)
         self.query_length = int(transformer.query_length or transformer.max_seq_length)
         self.document_length = int(transformer.document_length or transformer.max_seq_length)
-        self.knobs: Knobs = {
-            "query_length": self.query_length,
-            "document_length": self.document_length,
+        self.knobs = self._knobs(folder)
+        self.as_the_checkpoint = {
+            choice for choice, knob in _KNOB_OF.items() if before[knob] == self.knobs[knob]
+        }
+        """Choices that have changed nothing."""
+        self.tokenizer = tokenizer.backend_tokenizer
+        self.dimension = int(self.encode(["a"], kind="query")[0].vectors.shape[1])
+
+    def _knobs(self, folder: MultiVectorFolder) -> Knobs:
+        transformer, mask = self._model[0], _mask(self._model, folder)
+        return {
+            "query_length": int(transformer.query_length or transformer.max_seq_length),
+            "document_length": int(transformer.document_length or transformer.max_seq_length),
             "query_expansion": transformer.query_expansion,
             "skiplist": list(mask.skiplist_words),
             "prompts": {
@@ -78,8 +99,6 @@ class TokenEncoder:
             },
             "similarity": self._model.similarity_fn_name,
         }
-        self.tokenizer = tokenizer.backend_tokenizer
-        self.dimension = int(self.encode(["a"], kind="query")[0].vectors.shape[1])
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -9,11 +9,17 @@ DECIMALS = 4
 """As trec_eval and most papers' appendices print them."""
 
 
-def shown(value: float, decimals: int = DECIMALS) -> str:
-    """`0.7051`"""
-    return f"{value:.{decimals}f}"
+def shown(value: float, decimals: int = DECIMALS, *, percent: bool = False) -> str:
+    """`0.7051`, or `70.51` in percent"""
+    return f"{100 * value:.{decimals - 2}f}" if percent else f"{value:.{decimals}f}"
 
 
-def signed(value: float, decimals: int = DECIMALS) -> str:
-    """A difference: `+0.0123`, `-0.0040`."""
-    return f"{value:+.{decimals}f}"
+def as_shown(value: float, decimals: int) -> float:
+    """The value that is read where `value` is shown."""
+    return float(shown(value, decimals))
+
+
+def signed(value: float, decimals: int = DECIMALS, *, percent: bool = False) -> str:
+    """A difference: `+0.0123`, `-0.0040`; or `+1.23` in percent."""
+    text = f"{100 * value:+.{decimals - 2}f}" if percent else f"{value:+.{decimals}f}"
+    return text.replace("-", "+") if float(text) == 0 else text

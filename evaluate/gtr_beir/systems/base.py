@@ -85,13 +85,14 @@ class System(Protocol):
         ...
 
 
-def load_system(name: str, options: Options | None = None, **choices: Any) -> System:
+def load_system(name: str | Path, options: Options | None = None, **choices: Any) -> System:
     """The system that `name` stands for: a key of SYSTEMS, a Hugging Face id, or a folder.
 
     `choices` are the system's options by name, if `options` are not given. Raises UsageError for a
     name or an option that cannot be used and CheckpointError for a checkpoint that is not what it
     should be.
     """
+    name = str(name)
     home = system_class(name)
     if options is None:
         options = make_options(name, choices)

@@ -32,19 +32,23 @@ def _field_weights(text: str) -> dict[str, float]:
         ) from None
 
 
+def _equal(weights: Mapping[str, float]) -> bool:
+    return all(weight == 1.0 for weight in weights.values())
+
+
 @dataclass(frozen=True)
 class Bm25Options(Options):
     """What can be chosen about BM25."""
 
-    k1: float | None = option(
-        None,
+    k1: float = option(
+        0.9,
         "BM25's k1: how soon repeated terms stop counting (default: 0.9)",
         parse=float,
         metavar="X",
         decides=True,
     )
-    b: float | None = option(
-        None,
+    b: float = option(
+        0.4,
         "BM25's b: how much a document's length counts (default: 0.4)",
         parse=float,
         metavar="X",
@@ -92,14 +96,15 @@ class Bm25:
             raise UsageError(f"the weights of {name}'s fields must be finite and above 0")
         try:
             self._parameters = Parameters(
-                k1=0.9 if options.k1 is None else options.k1,
-                b=0.4 if options.b is None else options.b,
+                k1=options.k1,
+                b=options.b,
             )
         except ValueError as error:
             raise UsageError(f"{name}: {error}") from None
         self._weights = weights
         self.identity = Identity(
-            Model(name, family=f"bm25-lucene-{self._mode}"), options=options.marks()
+            Model(name, family=f"bm25-lucene-{self._mode}"),
+            options=options.marks(as_usual={"field_weights"} if _equal(weights) else set()),
         )
         self.settings: Mapping[str, Any] = {
             "k1": self._parameters.k1,

@@ -6,12 +6,12 @@ and its own format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gtr_beir.files import fingerprint_of
-from gtr_beir.identity import Identity, Model
+from gtr_beir.identity import Identity
 from gtr_beir.lengths import Lengths
 from gtr_beir.systems.base import Found, SearchOptions
 from gtr_beir.systems.options import EncoderOptions, option
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from gtr_beir.systems.colbert_search import ColbertSearch
 
 
-def _prefixes(_: str) -> str:
-    return "prefixes"
+def _prefix(kind: str) -> Callable[[str], str]:
+    """A prefix in a name: its text may hold anything, so a hash stands for it."""
+    return lambda text: f"{kind}-prefix-{fingerprint_of(text)[:6]}"
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ class ColbertOptions(EncoderOptions):
         "text put before every ColBERT query (default: the checkpoint's)",
         metavar="TEXT",
         decides=True,
-        shown=_prefixes,
+        shown=_prefix("query"),
     )
     document_prefix: str | None = option(
         None,
         "text put before every ColBERT document (default: the checkpoint's)",
         metavar="TEXT",
         decides=True,
-        shown=_prefixes,
+        shown=_prefix("document"),
     )
 
 
@@ -86,7 +87,7 @@ class ColbertSystem:
 
     def __init__(self, name: str, options: ColbertOptions):
         from gtr_beir.checkpoints.door import open_checkpoint
-        from gtr_beir.checkpoints.recognition import recognise
+        from gtr_beir.checkpoints.recognition import model_of
         from gtr_beir.encoders.loading import load_token_encoder
         from gtr_beir.encoders.tokens import TokenChoices
         from gtr_beir.systems.search import for_each_device
@@ -106,22 +107,11 @@ class ColbertSystem:
                 document_prefix=options.document_prefix,
             ),
         )
-        known = recognise(checkpoint)
-        marks = options.marks()
         self.identity = Identity(
-            Model(
-                checkpoint.name,
-                checkpoint.hub,
-                checkpoint.commit,
-                checkpoint.fingerprint,
-                known.family,
-                known.akin,
-                known.why_not,
-            ),
+            model_of(checkpoint),
             lengths=Lengths("checkpoint", self.encoder.query_length, self.encoder.document_length),
             precision=self.encoder.dtype,
-            # Both prefixes are one word of the name.
-            options={key: mark for key, mark in marks.items() if not _said(key, marks)},
+            options=options.marks(as_usual=self.encoder.as_the_checkpoint),
         )
         deciding = {
             "weights": checkpoint.fingerprint,
@@ -167,7 +157,3 @@ class ColbertSystem:
         return ColbertSearch.prepared(
             self.encoder, dataset, options, progress, fingerprint=self.fingerprint
         )
-
-
-def _said(key: str, marks: Mapping[str, str]) -> bool:
-    return key == "document_prefix" and "query_prefix" in marks

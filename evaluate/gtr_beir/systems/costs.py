@@ -43,7 +43,7 @@ _SECONDS_TRIED = 1.5
 _TEXTS_TRIED = 64
 _SEARCHED = (256, 16_384)
 
-Lengths = npt.NDArray[np.int64]
+TokenCounts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class EncoderCost:
     how: str
     query_vectors: int | None = None
 
-    def lengths(self, texts: list[str], limit: int) -> Lengths:
+    def lengths(self, texts: list[str], limit: int) -> TokenCounts:
         """Tokens of each text, counted if the tokenizer is here, else from its characters."""
         if self.tokenizer is None:
             return lengths_of(np.array([len(text) for text in texts]), limit)
@@ -76,18 +76,18 @@ class EncoderCost:
         self.tokenizer.enable_truncation(limit)
         return np.array([len(e.ids) for e in self.tokenizer.encode_batch(texts)], dtype=np.int64)
 
-    def operations(self, lengths: Lengths) -> float | None:
+    def operations(self, lengths: TokenCounts) -> float | None:
         """Floating-point operations to encode texts of these lengths; None if not known."""
         return float(self.shape.operations(lengths.tolist())) if self.shape else None
 
-    def seconds(self, lengths: Lengths) -> float:
+    def seconds(self, lengths: TokenCounts) -> float:
         operations = self.operations(lengths)
         if operations is None:
             return float(lengths.sum()) / self.tokens_a_second
         return operations / self.operations_a_second
 
 
-def lengths_of(characters: npt.NDArray[Any], limit: int) -> Lengths:
+def lengths_of(characters: npt.NDArray[Any], limit: int) -> TokenCounts:
     """Tokens of texts of so many characters, estimated; the end token counts."""
     return np.minimum(characters / CHARACTERS_A_TOKEN + 1, limit).astype(np.int64)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gtr_beir.errors import UsageError
 from gtr_beir.files import fingerprint_of
-from gtr_beir.identity import Identity, Model
+from gtr_beir.identity import Identity
 from gtr_beir.lengths import Kind, Lengths
 from gtr_beir.systems.base import Found, SearchOptions
 from gtr_beir.systems.options import EncoderOptions, option
@@ -56,7 +56,7 @@ class DenseSystem:
 
     def __init__(self, name: str, options: DenseOptions):
         from gtr_beir.checkpoints.door import TFHUB, open_checkpoint
-        from gtr_beir.checkpoints.recognition import recognise
+        from gtr_beir.checkpoints.recognition import model_of
         from gtr_beir.encoders.loading import load_encoder
         from gtr_beir.systems.search import for_each_device
 
@@ -83,17 +83,8 @@ class DenseSystem:
         self.lengths = Lengths(
             options.protocol, encoder.own_length, encoder.own_length, encoder.positions
         )
-        known = recognise(checkpoint)
         self.identity = Identity(
-            Model(
-                checkpoint.name,
-                checkpoint.hub,
-                checkpoint.commit,
-                checkpoint.fingerprint,
-                known.family,
-                known.akin,
-                known.why_not,
-            ),
+            model_of(checkpoint),
             lengths=self.lengths,
             precision=encoder.dtype,
             options=options.marks(),

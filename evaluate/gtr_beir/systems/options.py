@@ -8,7 +8,7 @@ them, so that a new option is a line in one file.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -60,13 +60,17 @@ class Options:
     def __post_init__(self) -> None:
         for name, choice in choices(type(self)).items():
             value = getattr(self, name)
-            if value is None:
+            if value is None and type(self).__dataclass_fields__[name].default is None:
                 continue
+            if not _is_of(value, choice.parse):
+                raise UsageError(
+                    f"{flag(name)} {value!r} is not possible; give {_KINDS[choice.parse]}"
+                )
             if choice.allowed and value not in choice.allowed:
                 raise UsageError(
                     f"there is no {flag(name)[2:]} '{value}'; choose {_either(choice.allowed)}"
                 )
-            if choice.least is not None and not _at_least(value, choice.least):
+            if choice.least is not None and value < choice.least:
                 raise UsageError(
                     f"{flag(name)} {value} is not possible; give {choice.least:g} or more"
                 )
@@ -79,12 +83,13 @@ class Options:
             if getattr(self, entry.name) != entry.default
         }
 
-    def marks(self) -> dict[str, str]:
-        """Of the chosen ones those that change scores: name -> how it is shown in a name."""
+    def marks(self, as_usual: Iterable[str] = ()) -> dict[str, str]:
+        """Of the chosen ones those that change scores: name -> how it is shown in a name. as_usual:
+        options whose value turned out to be what would have been used anyway."""
         found = {}
         for name, value in self.chosen().items():
             choice = choices(type(self))[name]
-            if choice.decides:
+            if choice.decides and name not in as_usual:
                 found[name] = choice.shown(value) if choice.shown else f"{name}={value}"
         return found
 
@@ -136,11 +141,21 @@ def add_flags(group: argparse._ArgumentGroup, options: type[Options], known: set
             )
 
 
-def _at_least(value: Any, least: float) -> bool:
-    try:
-        return bool(value >= least)
-    except TypeError:
-        return False
+_KINDS: Mapping[Callable[[str], Any], str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+}
+
+
+def _is_of(value: Any, parse: Callable[[str], Any]) -> bool:
+    """Whether a value is of the type that the option is parsed to, where that is a plain one."""
+    if parse is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if parse is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(parse, type) or isinstance(value, parse)
 
 
 def _either(values: tuple[str, ...]) -> str:
