@@ -167,3 +167,13 @@ def test_ids_that_a_run_file_cannot_hold() -> None:
         )
     with pytest.raises(InputError, match="query id '' is empty, which run files cannot hold"):
         checked_id("", "query", "a file", 3)
+
+
+def test_a_column_has_a_bound() -> None:
+    """A line of columns is refused before it becomes millions of them; an id has a bound too."""
+    with pytest.raises(InputError, match=r"x:3: the line is longer than 1,048,576 bytes"):
+        columns(b"a " * 600_000, "x", 3)
+    assert checked_id("i" * 4096, "query", "x", 1)
+    with pytest.raises(InputError, match=r"x:1: query id 'i{40}...' has 4,097 characters") as told:
+        checked_id("i" * 4097, "query", "x", 1)
+    assert len(str(told.value)) < 200

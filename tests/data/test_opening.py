@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import io
+import os
 import tarfile
 import warnings
 import zipfile
@@ -254,3 +255,29 @@ def test_members_that_no_honest_zip_has(file: File) -> None:
             read(OnlyInZip(source))
         with pytest.raises(InputError, match=f"^{source.where}: {problem}"):
             open_zip(source.path)
+
+
+@pytest.mark.parametrize("fill", [b"\0", b"\n", b"q1 Q0 d1 1 3.0 me\n"])
+@pytest.mark.parametrize("kind", ["gzip", "members"])
+def test_a_bomb_stops_early(fill: bytes, kind: str, tmp_path: Path) -> None:
+    """What grows out of all proportion is not decompressed to its end."""
+    path = tmp_path / "bomb.gz"
+    piece = gzip.compress(fill * ((1 << 25) // len(fill)))
+    path.write_bytes(piece if kind == "gzip" else piece * 40)
+    read = 0
+    with (
+        pytest.raises(InputError, match=r"bomb.gz: it grows more than 200-fold, .* is not used"),
+        opened(Gzip(PlainFile(path))) as stream,
+    ):
+        while data := stream.read(1 << 16):
+            read += len(data)
+    assert read < 1 << 25
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(InputError, match="it is not a file"),
+        opened(PlainFile(tmp_path / "pipe")) as stream,
+    ):
+        stream.read()

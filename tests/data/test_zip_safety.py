@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gtr_beir.data.importing import import_beir
-from gtr_beir.errors import InputError
+from gtr_beir.errors import InputError, UsageError
 
 Write = Callable[[zipfile.ZipFile], None]
 
@@ -96,3 +97,52 @@ def test_cqadupstack_is_imported_forum_by_forum(tmp_path: Path) -> None:
             )
     with pytest.raises(InputError, match="1 judged queries where cqadupstack/android has 699"):
         import_beir(archive, datasets_dir=tmp_path / "store")
+
+
+def good_zip(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
+        honest(zipped)
+    return path
+
+
+def test_a_newer_version_of_the_format(tmp_path: Path) -> None:
+    """Every entry of the directory asks for version 9.9."""
+    archive = good_zip(tmp_path / "set.zip")
+    data = bytearray(archive.read_bytes())
+    for start in (b"PK\x01\x02", b"PK\x03\x04"):
+        at, offset = data.find(start), 6 if start.endswith(b"\x02") else 4
+        while at >= 0:
+            data[at + offset] = 99
+            at = data.find(start, at + 1)
+    archive.write_bytes(data)
+    with pytest.raises(InputError, match=r"set.zip: .*version.*; unpack it by hand"):
+        import_beir(archive, datasets_dir=tmp_path / "store")
+
+
+@pytest.mark.parametrize("name", ["pipe.zip", "pipe"])
+def test_a_pipe_instead_of_a_zip(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match="is neither a folder nor a file"):
+        import_beir(tmp_path / name, datasets_dir=tmp_path / "store")
+
+
+def test_links_that_go_round(tmp_path: Path) -> None:
+    (tmp_path / "round.zip").symlink_to(tmp_path / "round.zip")
+    with pytest.raises(UsageError, match="does not exist"):
+        import_beir(tmp_path / "round.zip", datasets_dir=tmp_path / "store")
+    folder = tmp_path / "set"
+    with zipfile.ZipFile(good_zip(tmp_path / "set.zip")) as zipped:
+        zipped.extractall(tmp_path)
+    (folder / "a.jsonl").symlink_to(folder / "b.jsonl")
+    (folder / "b.jsonl").symlink_to(folder / "a.jsonl")
+    (folder / "above").symlink_to(folder)
+    os.mkfifo(folder / "c.jsonl")
+    assert import_beir(folder, datasets_dir=tmp_path / "store").n_documents == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["", "demo", "Demo", "CON", "nul", "com1.set", "x" * 255, "set.zip", "set.tar.gz", "x."]
+)
+def test_names_that_cannot_be_opened_again(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be a dataset's name.*--name"):
+        import_beir(good_zip(tmp_path / "set.zip"), name=name, datasets_dir=tmp_path / "store")

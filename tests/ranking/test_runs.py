@@ -81,3 +81,20 @@ def test_a_line_without_end_is_refused(
     with pytest.raises(InputError, match="the line is longer than 100 bytes") as caught:
         Run.read(path, small)
     assert (caught.value.path, caught.value.line) == (str(path), 2)
+
+
+def test_an_empty_ranking_is_read_again(small: Dataset, tmp_path: Path) -> None:
+    """No query finds anything: what is written then is read, and every query has no documents."""
+    n = len(small.query_ids)
+    none = Run(small.query_ids, np.full((n, 5), -1, np.int32), np.full((n, 5), -np.inf, "f4"))
+    path = tmp_path / "run.trec.gz"
+    none.write(path, small, tag="x")
+    again = Run.read(path, small).for_queries(small.query_ids)
+    assert again.query_ids == small.query_ids
+    assert (again.doc_rows == -1).all()
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="there are no lines in it"):
+        Run.read(path, small)
+    path.write_bytes(gzip.compress(b"\n\n"))
+    with pytest.raises(InputError, match="there are no lines in it"):
+        Run.read(path, small)

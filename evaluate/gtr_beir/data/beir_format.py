@@ -19,7 +19,7 @@ from typing import IO, Annotated
 
 import msgspec
 
-from gtr_beir.data.lines import BAD_ID, checked_id, json_lines, text_lines
+from gtr_beir.data.lines import BAD_ID, LONGEST_ID, checked_id, json_lines, text_lines
 from gtr_beir.data.opening import Gzip, PlainFile, Source, ZipMember, open_zip, opened
 from gtr_beir.errors import InputError, UsageError
 
@@ -69,6 +69,8 @@ class BeirSource:
                 for found in path.rglob("*")
                 if found.is_file()
             }
+        elif not path.is_file():
+            raise UsageError(f"{path} is neither a folder nor a file; give a BEIR folder or zip")
         elif path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
             self._zip, names = open_zip(path, damaged=_DAMAGED)
             self._members = set(names)
@@ -126,7 +128,8 @@ class BeirSource:
         paths = [self.path]
         if self._zip is None:
             folder = self.path / self._root
-            paths = [p for p in sorted(folder.rglob("*")) if p.suffix in (".jsonl", ".tsv", ".gz")]
+            kinds = (".jsonl", ".tsv", ".gz")
+            paths = [p for p in sorted(folder.rglob("*")) if p.suffix in kinds and p.is_file()]
         stats = [(str(path.resolve()), path.stat()) for path in paths]
         return tuple(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
 
@@ -164,7 +167,7 @@ def read_documents(source: BeirSource, name: str = "corpus.jsonl") -> Iterator[D
     fields = '"_id", "title" and "text" as strings'
     with source.open(name) as stream:
         for number, document in json_lines(stream, where, decoder, "document", fields=fields):
-            if bad(document.id):
+            if len(document.id) > LONGEST_ID or bad(document.id):
                 checked_id(document.id, "document", where, number)
             yield document
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,13 +26,18 @@ from gtr_beir.data.beir_format import (
     read_queries,
 )
 from gtr_beir.data.identifiers import rank_ids
-from gtr_beir.data.registry import DatasetSpec, registered
+from gtr_beir.data.registry import DEMO, DatasetSpec, registered
 from gtr_beir.data.writing import save_array, write_corpus, write_qrels, write_queries
 from gtr_beir.errors import InputError, UsageError
 from gtr_beir.files import Digest, atomic_folder, lock, remove_leftovers, sync_file, write_json
 from gtr_beir.progress import Progress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}(/[A-Za-z0-9][A-Za-z0-9._-]{0,79})?")
+_RESERVED = re.compile(
+    rf"{DEMO}|(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.(zip|tar|gz)|.*\.", re.IGNORECASE
+)
+"""The demo's own name, devices of Windows, and what looks like a packed file."""
+_DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo" / "dataset"
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ def import_beir(
     have the registry's counts; any other name is a dataset of the user's own. Raises InputError
     with file and line for whatever is wrong, and leaves what was there before as it was.
     """
-    name = name or path.resolve().name.removesuffix(".zip")
+    if name is None:
+        name = Path(os.path.realpath(path)).name.removesuffix(".zip")
     spec = registered(name)
     if spec is not None and spec.parts:
         parts = []
@@ -85,7 +92,8 @@ def import_beir(
         )
     split = split or (spec.split if spec else _default_split(source))
     collect = functools.partial(_from_beir, source, split)
-    return import_material(collect, name, datasets_dir=datasets_dir, quiet=quiet)
+    own = path.resolve() == _DEMO_FOLDER
+    return import_material(collect, name, datasets_dir=datasets_dir, quiet=quiet, own=own)
 
 
 def import_material(
@@ -94,6 +102,7 @@ def import_material(
     *,
     datasets_dir: Path | str | None = None,
     quiet: bool = True,
+    own: bool = False,
 ) -> store.Dataset:
     """Check and store a dataset. `collect` is called when it is this process's turn; a process that
     waited for another which imported the same files takes what that one has left."""
@@ -101,6 +110,11 @@ def import_material(
         raise UsageError(
             f"'{name}' cannot be a dataset's name; use letters, digits, '.', '_' and '-', and "
             "give it with --name"
+        )
+    if _RESERVED.fullmatch(name) and not (own and name == DEMO):
+        raise UsageError(
+            f"'{name}' cannot be a dataset's name, because it means something else; give another "
+            "one with --name"
         )
     spec = registered(name)
     folder = store.datasets_folder(datasets_dir)

@@ -20,6 +20,8 @@ BAD_ID = re.compile(r"[\x00-\x20\x7f]")
 """What an id must not hold, for the columns of a run file stand between blanks."""
 
 LONGEST_LINE = 1 << 26
+LONGEST_COLUMNS = 1 << 20
+LONGEST_ID = 1 << 12
 _Row = TypeVar("_Row")
 
 
@@ -35,10 +37,10 @@ def numbered_lines(stream: IO[bytes], where: Path | str) -> Iterator[tuple[int, 
         yield number, line.removeprefix(BOM) if number == 1 else line
 
 
-def too_long(where: Path | str, line: int | None = None) -> InputError:
-    """The error for a line of LONGEST_LINE bytes or more."""
+def too_long(where: Path | str, line: int | None = None, most: int | None = None) -> InputError:
+    """The error for a line of `most` bytes (LONGEST_LINE) or more."""
     return InputError(
-        f"the line is longer than {LONGEST_LINE:,} bytes; is it a file of text lines?",
+        f"the line is longer than {most or LONGEST_LINE:,} bytes; is it a file of text lines?",
         path=where,
         line=line,
     )
@@ -57,8 +59,11 @@ def text_lines(stream: IO[bytes], where: Path | str) -> Iterator[tuple[int, str]
 def columns(data: bytes, where: Path | str, line: int) -> list[str]:
     """The columns of a line of TREC's forms; InputError where one is not UTF-8.
 
-    Only ASCII blanks part columns: an id may hold any other character.
+    Only ASCII blanks part columns: an id may hold any other character. Raises InputError for a line
+    that is longer than any with a few columns.
     """
+    if len(data) > LONGEST_COLUMNS:
+        raise too_long(where, line, LONGEST_COLUMNS)
     try:
         return list(map(bytes.decode, data.split()))
     except UnicodeDecodeError:
@@ -127,6 +132,13 @@ def _not_json(
 
 def checked_id(identifier: str, kind: str, where: Path | str, line: int) -> str:
     """`identifier`, if a run file can hold it; else InputError."""
+    if len(identifier) > LONGEST_ID:
+        raise InputError(
+            f"{kind} id '{identifier[:40]}...' has {len(identifier):,} characters, more than the "
+            f"{LONGEST_ID:,} that an id may have; rename it",
+            path=where,
+            line=line,
+        )
     if identifier and not BAD_ID.search(identifier):
         return identifier
     problem = "holds a blank or control character" if identifier else "is empty"

@@ -91,6 +91,8 @@ def _damage_told(where: str, damaged: str) -> Iterator[None]:
         yield
     except _DAMAGES as error:
         raise InputError(damaged.format(error), path=where) from error
+    except _GrowthError as error:
+        raise InputError(f"{error}, which no text does; it is not used", path=where) from None
     except NotImplementedError as error:  # a zip's method that Python does not know
         raise InputError(f"{error}; unpack it by hand", path=where) from error
     except OSError as error:
@@ -113,6 +115,9 @@ class PlainFile:
         return str(self.path)
 
     def open(self) -> AbstractContextManager[IO[bytes]]:
+        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+            # A pipe or a device would be read for ever.
+            raise InputError("it is not a file; give a file", path=self.where)
         return self.path.open("rb", buffering=_BUFFER)
 
 
@@ -133,8 +138,12 @@ class Gzip(_Around):
     @contextlib.contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         # GzipFile finds line ends in Python; a buffer around it does so in C, twice as fast.
-        with self.inner.open() as raw, gzip.open(raw) as lines, _buffered(lines) as stream:
-            yield stream
+        with self.inner.open() as raw:
+            packed = _Counted(raw)
+            with gzip.open(cast(IO[bytes], packed)) as lines:
+                growing = _Pieces(_bounded(iter(lambda: lines.read1(_BUFFER), b""), packed))
+                with _buffered(growing) as stream:
+                    yield stream
 
 
 class Lzw(_Around):
@@ -142,8 +151,11 @@ class Lzw(_Around):
 
     @contextlib.contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        with self.inner.open() as raw, _buffered(_Pieces(lzw.decompress(raw))) as stream:
-            yield stream
+        with self.inner.open() as raw:
+            packed = _Counted(raw)
+            pieces = lzw.decompress(cast(IO[bytes], packed))
+            with _buffered(_Pieces(_bounded(pieces, packed))) as stream:
+                yield stream
 
 
 @dataclass(frozen=True)
@@ -226,6 +238,33 @@ class Recognised(_Around):
 def _buffered(raw: IO[bytes] | io.BufferedIOBase | io.RawIOBase) -> IO[bytes]:
     """A buffer around anything that reads; it need not be a raw stream, whatever the types say."""
     return cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER))
+
+
+class _Counted:
+    """A stream that is read, with the number of bytes that were."""
+
+    def __init__(self, raw: IO[bytes]):
+        self._raw = raw
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._raw.read(size)
+        self.bytes += len(data)
+        return data
+
+
+class _GrowthError(Exception):
+    """What was decompressed is out of all proportion to the packed bytes."""
+
+
+def _bounded(pieces: Iterable[bytes], packed: _Counted) -> Iterator[bytes]:
+    """The pieces, as long as they grow no more than text does."""
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > _FREE_SIZE and total > _RATIO * packed.bytes:
+            raise _GrowthError(f"it grows more than {_RATIO}-fold, to over {total:,} bytes")
+        yield piece
 
 
 class _Pieces(io.RawIOBase):

@@ -107,7 +107,7 @@ def _read_run(path: Path, dataset: Dataset) -> Run:
         ranked[document_id] = score
         lines.setdefault(document_id, number)
     if not hits:
-        raise InputError("there are no lines in it", path=path)
+        return _empty_run(path, dataset)
     wanted = list(lines)
     rows = dict(zip(wanted, dataset.rows_of(wanted).tolist(), strict=True))
     for document_id, row in rows.items():
@@ -133,25 +133,39 @@ def _read_run(path: Path, dataset: Dataset) -> Run:
     return Run.of(list(hits), sort_and_cut(TopK(doc_rows, scores, id_ranks), depth))
 
 
+def _empty_run(path: Path, dataset: Dataset) -> Run:
+    """What is written where no query finds anything: packed, and nothing in it. A file of no bytes
+    is what a full disk leaves, and is refused."""
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    if not packed or any(True for _ in _lines(path)):
+        raise InputError("there are no lines in it", path=path)
+    shape = (len(dataset.query_ids), 1)
+    rows = np.full(shape, NO_DOCUMENT, dtype=np.int32)
+    return Run(list(dataset.query_ids), rows, np.full(shape, -np.inf, dtype=np.float32))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    source = Recognised(PlainFile(path), {GZIP_MAGIC: Gzip})
+    with opened(source, damaged="the gzip file is damaged ({})") as stream:
+        yield from numbered_lines(stream, path)
+
+
 def _parse(path: Path) -> Iterator[tuple[int, str, str, float]]:
     if not path.is_file():
         raise UsageError(f"{path} does not exist; give a TREC run file")
-    source = Recognised(PlainFile(path), {GZIP_MAGIC: Gzip})
-    with opened(source, damaged="the gzip file is damaged ({})") as stream:
-        for number, line in numbered_lines(stream, path):
-            fields = columns(line, path, number)
-            if not fields:
-                continue
-            if len(fields) != 6:
-                raise InputError(
-                    f"{len(fields)} columns where a run has six: query id, Q0, document id, rank, "
-                    "score, tag",
-                    path=path,
-                    line=number,
-                )
-            score = float(fields[4]) if _NUMBER.fullmatch(fields[4]) else math.nan
-            if not math.isfinite(score) or abs(score) > 3.4e38:
-                raise InputError(
-                    f"score '{fields[4]}' is not a finite number", path=path, line=number
-                )
-            yield number, fields[0], fields[2], score
+    for number, line in _lines(path):
+        fields = columns(line, path, number)
+        if not fields:
+            continue
+        if len(fields) != 6:
+            raise InputError(
+                f"{len(fields)} columns where a run has six: query id, Q0, document id, rank, "
+                "score, tag",
+                path=path,
+                line=number,
+            )
+        score = float(fields[4]) if _NUMBER.fullmatch(fields[4]) else math.nan
+        if not math.isfinite(score) or abs(score) > 3.4e38:
+            raise InputError(f"score '{fields[4]}' is not a finite number", path=path, line=number)
+        yield number, fields[0], fields[2], score
