@@ -20,7 +20,7 @@ import pytest
 
 from gtr_beir import files
 from gtr_beir.errors import StoreError
-from gtr_beir.files import atomic_folder, atomic_write, lock, remove_leftovers
+from gtr_beir.files import atomic_folder, atomic_write, lock, read_json, remove_leftovers
 
 WAYS = ("file", "folder")
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")
@@ -553,3 +553,26 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     other.join()
     assert order == ["first", "second, waited True"]
     assert said == ["another process is working on a; waiting for it"]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000])
+def test_deep_json_is_a_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(StoreError, match=r"a.json is damaged .*; delete it and run again"):
+        read_json(tmp_path / "a.json")
+
+
+def test_json_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("[1, 2]")
+    assert read_json(path, most=6) == [1, 2]
+    with pytest.raises(StoreError, match=r"a.json is larger than 5 bytes"):
+        read_json(path, most=5)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(StoreError, match=r"a.json is not a file"):
+        read_json(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match=r"a.json is not a file"):
+        read_json(path)

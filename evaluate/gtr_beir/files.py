@@ -374,11 +374,27 @@ def write_json(path: Path, value: Any) -> None:
         handle.write("\n")
 
 
-def read_json(path: Path) -> Any:
-    """The JSON in `path`; StoreError if it is not there or broken."""
+LARGEST_JSON = 1 << 26
+"""Bytes; ours have some kB, and the largest of a checkpoint, an index of its shards, hundreds."""
+
+
+def read_json(path: Path, *, most: int = LARGEST_JSON) -> Any:
+    """The JSON in `path`; StoreError if it is not there, broken, or of more than `most` bytes."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            # A pipe or a device would be read for ever.
+            raise StoreError(f"{path} is not a file; delete it and run again")
+        with path.open("rb") as handle:
+            data = handle.read(most + 1)
+        if len(data) > most:
+            raise StoreError(
+                f"{path} is larger than {most:,} bytes, which no such file is; delete it and run "
+                "again"
+            )
+        return json.loads(data.decode("utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{path} is missing") from None
+    except RecursionError:
+        raise StoreError(f"{path} is damaged (nested too deep); delete it and run again") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error

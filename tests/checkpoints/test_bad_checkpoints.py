@@ -234,6 +234,21 @@ CHECKPOINTS = (
         f"{NO_GTR}s Dense has the activation torch.nn.modules.activation.Tanh; GTR's has none",
     ),
     BadCheckpoint(
+        "T5 with an activation that is not known",
+        json_with(DENSE, activation_function="my.own.NotIdentity"),
+        f"{NO_GTR}s Dense has the activation my.own.NotIdentity; GTR's has none",
+    ),
+    BadCheckpoint(
+        "T5 with a list for an activation",
+        json_with(DENSE, activation_function=[IDENTITY]),
+        f"{NO_GTR}s Dense has the activation …; GTR's has none",
+    ),
+    BadCheckpoint(
+        "deep modules.json",
+        file_with("modules.json", "[" * 100_000),
+        f"the checkpoint cannot be used: {{folder}}/modules.json is damaged (…); {AGAIN}",
+    ),
+    BadCheckpoint(
         "no tokenizer",
         removed("tokenizer.json"),
         "{folder} has no tokenizer (tokenizer.json or spiece.model); get the checkpoint again",
@@ -330,3 +345,21 @@ def test_weights_that_are_none_are_refused_and_not_executed(
     refused(sentence, "run", checkpoint, "-d", "mine", "-q")
     assert files_in(results) == {}
     assert not (checkpoint / "executed").exists()
+
+
+@pytest.mark.parametrize("value", [-2, 0, "x", [8], None, 1e400, 1 << 40])
+@pytest.mark.parametrize("name", ["num_heads", "d_model", "num_layers", "vocab_size"])
+def test_sizes_that_are_none(name: str, value: Any, checkpoint: Path) -> None:
+    sizes = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_heads": 2, "num_layers": 1, "vocab_size": 8}
+    write_json(checkpoint / "config.json", {**T5, **sizes, name: value})
+    with pytest.raises(CheckpointError, match=r"config.json lacks a size .*; get the checkpoint"):
+        inspect_folder(checkpoint).arrays()
+
+
+@pytest.mark.parametrize("shard", ["../a.bin", "1_Pooling/../a.safetensors", "./a.safetensors", ""])
+def test_shards_lie_beside_their_index(shard: str, checkpoint: Path) -> None:
+    """Another spelling of a file's name would leave its weights out of the fingerprint."""
+    (checkpoint / "model.safetensors").rename(checkpoint / "a.safetensors")
+    write_json(checkpoint / "model.safetensors.index.json", {"weight_map": {"x": shard}})
+    with pytest.raises(CheckpointError, match=r"index.json names .*, which is not beside it"):
+        inspect_folder(checkpoint)

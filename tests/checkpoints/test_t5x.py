@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import math
+import os
 import pickle
 import shutil
 import tracemalloc
@@ -452,3 +453,77 @@ def test_heads_are_compared(real: Path, tmp_path: Path) -> None:
 def test_a_tokenizer_must_be_named(real: Path) -> None:
     with pytest.raises(UsageError, match="give --tokenizer"):
         load_encoder(open_checkpoint(f"t5x:{real}", offline=True), device="cpu")
+
+
+def deep(levels: int) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for _ in range(levels):
+        tree = {"a": tree}
+    return tree
+
+
+SMALL = msgpack.ExtType(1, msgpack.packb(([1], "float32", bytes(4))))
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (deep(40), "nested more than 16 levels deep"),
+        (deep(900), "nested more than 16 levels deep"),
+        ({"a/b": 1}, "which is not the name of an array"),
+        ({7: 1}, "which is not the name of an array"),
+        (3, "holds odd, which is not an array that is known"),
+        ({"driver": "n5", "metadata": {}}, "holds odd, which is not an array that is known"),
+        ({"__msgpack_chunked_array__": True}, "in pieces that do not fit"),
+        ({"__msgpack_chunked_array__": True, "shape": {"0": 2}, "chunks": {"0": 1}}, "in pieces"),
+        ({"__msgpack_chunked_array__": True, "shape": {"0": -1}, "chunks": {"0": SMALL}}, "pieces"),
+        ({"__msgpack_chunked_array__": True, "shape": {"0": 2}, "chunks": {"x": SMALL}}, "pieces"),
+        ({"__msgpack_chunked_array__": True, "shape": [2], "chunks": [1]}, "in pieces"),
+        (msgpack.ExtType(1, msgpack.packb(([1], "O", bytes(8)))), "cannot be read"),
+        (msgpack.ExtType(1, msgpack.packb(([-1], "float32", bytes(8)))), "cannot be read"),
+        (msgpack.ExtType(1, msgpack.packb(([1 << 40], "float32", bytes(8)))), "cannot be read"),
+        (msgpack.ExtType(1, b"\xc1"), "cannot be read"),
+    ],
+)
+def test_trees_that_are_not_understood(
+    value: Any, sentence: str, real: Path, tmp_path: Path
+) -> None:
+    path = copy_of(real, tmp_path)
+    tree = {"target": {"odd": value}}
+    (path / "checkpoint").write_bytes(msgpack.packb(tree))
+    with pytest.raises(CheckpointError, match=rf"checkpoint .*{sentence}"):
+        T5xArrays(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x81\xa1a" * 5000 + b"\x80", b"\x91" * 5000 + b"\x90", b"\xdd\xff\xff\xff\xff"]
+)
+def test_files_that_are_deeper_or_longer_than_any(
+    content: bytes, real: Path, tmp_path: Path
+) -> None:
+    path = copy_of(real, tmp_path)
+    (path / "checkpoint").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"checkpoint cannot be read"):
+        T5xArrays(path)
+
+
+def test_a_name_given_twice(real: Path, tmp_path: Path) -> None:
+    path = copy_of(real, tmp_path)
+    (path / "checkpoint").write_bytes(b"\x82\xa6target\x80\xa6target\x80")
+    with pytest.raises(CheckpointError, match=r"checkpoint cannot be read"):
+        T5xArrays(path)
+
+
+def test_sizes_are_looked_at_before_reading(real: Path, tmp_path: Path) -> None:
+    path = copy_of(real, tmp_path)
+    gin = path / "a.gin"
+    gin.write_text("x" * ((1 << 20) + 1))
+    with pytest.raises(CheckpointError, match=r"a.gin is larger than"):
+        T5xArrays(path)
+    gin.unlink()
+    os.mkfifo(gin)
+    assert T5xArrays(path).shape.heads == 2
+    with (path / "checkpoint").open("r+b") as file:
+        file.truncate(1 << 33)
+    with pytest.raises(CheckpointError, match=r"checkpoint is larger than"):
+        T5xArrays(path)

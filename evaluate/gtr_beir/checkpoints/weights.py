@@ -20,6 +20,7 @@ from gtr_beir.errors import CheckpointError, StoreError
 from gtr_beir.files import read_json
 
 _ALIASES = {"encoder.embed_tokens.weight": EMBEDDING}
+_LARGEST_SIZE = 1 << 24
 _UNUSED = ("decoder.", "lm_head.")
 
 
@@ -90,7 +91,7 @@ def _shards(index: Path) -> list[Path]:
     files = []
     for name in sorted({str(value) for value in entries.values()}):
         file = index.parent / name
-        if file.parent.resolve() != index.parent.resolve() or not file.is_file():
+        if file.name != name or not file.is_file():
             raise CheckpointError(
                 f"{index} names {name}, which is not beside it; get the checkpoint again"
             )
@@ -203,7 +204,7 @@ def module_entries(path: Path) -> list[tuple[str, Path]]:
     entries = json_file(file)
     try:
         return [(str(entry["type"]), path / str(entry["path"])) for entry in entries]
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, ValueError):
         raise CheckpointError(f"{file} is not a list of modules with type and path") from None
 
 
@@ -242,7 +243,11 @@ def _shape(transformer: Path, dense: Path) -> GtrShape:
             epsilon=float(config.get("layer_norm_epsilon", 1e-6)),
         )
         inputs = int(layer["in_features"])
-    except (KeyError, TypeError, ValueError) as error:
+        sizes = {k: v for k, v in vars(shape).items() if k != "epsilon"} | {"inputs": inputs}
+        wrong = [name for name, size in sizes.items() if not 0 < size <= _LARGEST_SIZE]
+        if wrong or not 0 <= shape.epsilon < 1:
+            raise ValueError(f"{', '.join(wrong) or 'layer_norm_epsilon'} out of range")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"{transformer}/config.json or {dense}/config.json lacks a size ({error}); get the "
             "checkpoint again"
