@@ -124,5 +124,6 @@ def test_what_cannot_be_planned(tmp_path: Path) -> None:
 def test_estimates() -> None:
     assert lengths_of(np.array([0, 42, 10_000]), 512).tolist() == [1, 11, 512]
     memory, disk = block_bytes(1_000_000, 768, 1000, 1000, 65_536)
-    assert disk == 1_000_000 * 768 * 4 + 16 * 12 * 1000 * 1000
+    kept = sum(1 / place for place in range(1, 17))
+    assert disk == 1_000_000 * 768 * 4 + int(4 * kept * 1000 * 1000)
     assert memory == 65_536 * 768 * 4 + 2 * 12 * 1000 * 1000

@@ -52,7 +52,7 @@ class RunOptions:
             )
         if self.label is not None and not _LABEL.fullmatch(self.label):
             raise UsageError(
-                f"'{self.label}' cannot be a label; use letters, digits, '.', '_', '@' and '-'"
+                f"'{self.label}' cannot be a label; use letters, digits, '.', '_', '@', '+' and '-'"
             )
 
 

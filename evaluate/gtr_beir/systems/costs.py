@@ -274,8 +274,10 @@ def block_bytes(
     documents: int, dimension: int, queries: int, depth: int, block: int
 ) -> tuple[int, int]:
     """(memory, disk) of the search beside the encoder: a block's vectors, all rankings; on disk the
-    vectors of the corpus and the ranking of every block."""
+    vectors of the corpus and, four bytes a document, what each block keeps: of the i-th block of a
+    corpus in no order, on average the i-th part of a whole ranking can still be in the answer."""
     blocks = max(1, -(-documents // block))
-    rankings = 12 * queries * depth
-    memory = 4 * dimension * min(block, documents) + 2 * rankings
-    return memory, 4 * dimension * documents + rankings * blocks
+    ranked = queries * depth
+    memory = 4 * dimension * min(block, documents) + 2 * 12 * ranked
+    kept = sum(ranked / place for place in range(1, blocks + 1))
+    return memory, 4 * dimension * documents + int(4 * kept)
