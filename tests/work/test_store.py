@@ -58,3 +58,18 @@ def test_opening_a_store_removes_what_the_dead_left_only(tmp_path: Path) -> None
         BlockStore(tmp_path)
         assert not dead.exists()
         assert at_work.is_dir()
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "3", "null", "{}", '{"a": 1}', '{"../a": "x"}', '{"a": "x", "b": "y"}', "{"]
+)
+def test_a_damaged_list_of_arrays_is_told_and_computed_again(tmp_path: Path, text: str) -> None:
+    told: list[str] = []
+    store = BlockStore(tmp_path, told.append)
+    store.put("k", {"a": np.arange(3), "c": np.arange(2)})
+    (tmp_path / "k" / "block.json").write_text(text)
+    assert store.get("k") is None
+    assert "block.json is damaged" in told[0]
+    again = store.get_or_compute("k", lambda: {"a": np.arange(3), "c": np.arange(2)})
+    assert again["a"].tolist() == [0, 1, 2]
+    assert store.get("k") is not None

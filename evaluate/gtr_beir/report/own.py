@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gtr_beir.data.registry import registered
 from gtr_beir.files import fingerprint_of
 from gtr_beir.identity import Identity
-from gtr_beir.published import PublishedValue
+from gtr_beir.published import TITLES, PublishedValue
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import holm, randomisation_test
 from gtr_beir.records import Record
@@ -125,9 +125,9 @@ def _about(identity: Identity) -> str:
     if identity.scoring.reranked:
         parts.append(str(identity.scoring))
     if identity.model.family:
-        parts.append(f"weights or algorithm of {identity.model.family}")
+        parts.append(TITLES.get(identity.model.family, identity.model.family))
     elif identity.model.weights:
-        parts.append("weights of its own")
+        parts.append("not a published model")
     return ", ".join(parts)
 
 

@@ -219,7 +219,7 @@ def html(report: Report, percent: bool = False) -> str:
     body += f"\n<ul>{notes}</ul>" if notes else ""
     if report.verdicts:
         body += "\n<h2>Own against published</h2>\n"
-        body += _verdict_table(report.verdicts, "html", percent)
+        body += f"<section>{_verdict_table(report.verdicts, 'html', percent)}</section>"
         reasons = "".join(f"<li>not compared: {_text(r)}</li>" for r in _reasons(report.verdicts))
         body += f"\n<ol>{reasons}</ol>" if reasons else ""
     body += f"\n<p>{_text(' '.join(closing(report)))}</p>"

@@ -77,7 +77,11 @@ class BlockStore:
 
 def _read(folder: Path) -> Arrays:
     arrays = {}
-    for name, digest in read_json(folder / "block.json").items():
+    entries = read_json(folder / "block.json")
+    stored = {path.stem for path in folder.glob("*.npy")}
+    if not isinstance(entries, dict) or set(entries) != stored:
+        raise StoreError(f"{folder / 'block.json'} is damaged (it does not name the arrays here)")
+    for name, digest in entries.items():
         path = folder / f"{name}.npy"
         try:
             # Copy-on-write: nothing is written, but torch wants arrays that could be.
