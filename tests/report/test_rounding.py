@@ -13,7 +13,7 @@ from gtr_beir.ranking.significance import Comparison
 from gtr_beir.report import render
 from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Report, Verdict
 from gtr_beir.report.comparison import DatasetComparison, comparison_table
-from gtr_beir.report.rounding import shown, signed
+from gtr_beir.report.rounding import p_value, shown, signed
 
 PACKAGE = Path(gtr_beir.__file__).parent
 OF_SCORES = ("report", "ranking", "records.py", "evaluation.py", "cli/run.py", "cli/reports.py")
@@ -118,6 +118,14 @@ def test_csv_loses_no_digit() -> None:
     assert ",0.12345678901234568," in render.csv(REPORT)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "< 0.0001"), (5e-5, "< 0.0001"), (1e-4, "0.0001"), (0.04321, "0.0432"), (1.0, "1.0000")],
+)
+def test_no_p_value_is_shown_as_zero(value: float, text: str) -> None:
+    assert p_value(value) == text
+
+
 def test_a_comparison_is_shown_to_four_decimals() -> None:
     result = Comparison(
         n=300,
@@ -134,5 +142,5 @@ def test_a_comparison_is_shown_to_four_decimals() -> None:
     )
     row = comparison_table([DatasetComparison("scifact", result, 0.08642)]).splitlines()[-1]
     assert " ".join(row.split()) == (
-        "scifact 300 0.5000 0.5124 +0.0124 [-0.0012, +0.0235] 0.0432 0.0864 0.0000 120/100/80"
+        "scifact 300 0.5000 0.5124 +0.0124 [-0.0012, +0.0235] 0.0432 0.0864 < 0.0001 120/100/80"
     )

@@ -148,5 +148,7 @@ def _compare(options: argparse.Namespace) -> None:
     from gtr_beir.ranking.measures import Measure
     from gtr_beir.report.comparison import compare_results, comparison_table
 
-    measure = str(Measure.parse(options.measure))
-    print(comparison_table(compare_results(options.a, options.b, measure)))
+    measure = Measure.parse(options.measure)
+    results = compare_results(options.a, options.b, str(measure))
+    print(f"{measure.title}: A is {options.a}, B is {options.b}\n")
+    print(comparison_table(results))

@@ -14,7 +14,7 @@ from gtr_beir.errors import InputError, UsageError
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import Comparison, compare, holm
 from gtr_beir.records import PER_QUERY
-from gtr_beir.report.rounding import shown, signed
+from gtr_beir.report.rounding import p_value, shown, signed
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ def comparison_table(results: list[DatasetComparison]) -> str:
             shown(r.comparison.mean_b),
             signed(r.comparison.difference),
             f"[{signed(r.comparison.low)}, {signed(r.comparison.high)}]",
-            shown(r.comparison.p_randomisation),
-            shown(r.p_holm),
-            shown(r.comparison.p_t),
+            p_value(r.comparison.p_randomisation),
+            p_value(r.p_holm),
+            p_value(r.comparison.p_t),
             f"{r.comparison.wins}/{r.comparison.ties}/{r.comparison.losses}",
         ]
         for r in results

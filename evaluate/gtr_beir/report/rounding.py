@@ -23,3 +23,9 @@ def signed(value: float, decimals: int = DECIMALS, *, percent: bool = False) -> 
     """A difference: `+0.0123`, `-0.0040`; or `+1.23` in percent."""
     text = f"{100 * value:+.{decimals - 2}f}" if percent else f"{value:+.{decimals}f}"
     return text.replace("-", "+") if float(text) == 0 else text
+
+
+def p_value(value: float) -> str:
+    """`0.0432`, or `< 0.0001`: no number of samples shows that p is 0."""
+    least = 10.0**-DECIMALS
+    return f"< {shown(least)}" if value < least else shown(value)
