@@ -176,7 +176,7 @@ def train(model: Any, documents: Sequence[Document], *, steps: int, batch_size: 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train from the embedded documents and write the checkpoint."""
     parser = argparse.ArgumentParser(
-        prog="python -m gtr_beir.demo.train_colbert",
+        prog="python tools/train_toy_colbert.py",
         description="Train the demonstration's toy ColBERT.",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write the checkpoint to")

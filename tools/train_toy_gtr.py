@@ -337,7 +337,7 @@ def write_checkpoint(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train from the embedded documents and write the checkpoint."""
     parser = argparse.ArgumentParser(
-        prog="python -m gtr_beir.demo.train",
+        prog="python tools/train_toy_gtr.py",
         description="Train the demonstration's toy checkpoint.",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write the checkpoint to")

@@ -126,7 +126,8 @@ def plan_run(
         found = [_late(cost, extent, rate, depth, block_documents) for extent in extents]
     else:
         rate = search_rate(cost.dimension, depth, cost.device)
-        assert isinstance(options, DenseOptions)
+        if not isinstance(options, DenseOptions):
+            raise UsageError(f"plan knows dense encoders and ColBERT, not {system}")
         hub, kept = options.protocol == "hub", not options.discard_embeddings
         found = [_dense(cost, e, rate, depth, block_documents, hub, kept) for e in extents]
     memory = max(held for _, held in found) + cost.weights_bytes + LIBRARIES_BYTES

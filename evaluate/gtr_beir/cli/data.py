@@ -219,7 +219,9 @@ def _datasets_convert(options: argparse.Namespace) -> None:
 
 
 def _print_brought(brought: Dataset | DatasetGroup) -> None:
-    for dataset in getattr(brought, "parts", [brought]):
+    from gtr_beir.data.store import Dataset
+
+    for dataset in [brought] if isinstance(brought, Dataset) else brought.parts:
         facts = dataset.manifest
         print(
             f"{dataset.name}: {facts['documents']:,} documents, "

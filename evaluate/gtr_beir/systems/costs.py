@@ -100,7 +100,8 @@ def encoder_cost(name: str, options: EncoderOptions, sample: list[str]) -> Encod
     device = resolve_device(options.device.split(",")[0] if options.device is not None else None)
     if isinstance(options, ColbertOptions):
         return _colbert_cost(name, options, device, sample)
-    assert isinstance(options, DenseOptions)
+    if not isinstance(options, DenseOptions):
+        raise UsageError(f"plan knows dense encoders and ColBERT, not {name}")
     dtype = options.dtype or "fp32"
     face: TextFace | None = None
     if name in RELEASED and whole_in_cache(RELEASED[name].hub, RELEASED[name].revision) is None:
