@@ -13,8 +13,8 @@ import numpy as np
 
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
+from gtr_beir.digests import fingerprint_of
 from gtr_beir.encoders.base import Encoded
-from gtr_beir.files import fingerprint_of
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
 from gtr_beir.progress import Progress

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "evaluate" / "gtr_beir"
 FLOORS = [
     ["errors"],
-    ["files", "lengths", "memory", "network", "onednn", "progress", "published"],
+    ["digests", "files", "lengths", "memory", "network", "onednn", "progress", "published"],
     ["identity"],
     ["data", "checkpoints"],
     ["work", "ranking", "encoders"],

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from gtr_beir.data.store import Dataset, DatasetGroup
+from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import StoreError, UsageError
-from gtr_beir.files import Digest, atomic_write, hash_file, lock, remove_leftovers
+from gtr_beir.files import atomic_write, lock, remove_leftovers
 from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gtr_beir.digests import fingerprint_of
 from gtr_beir.errors import StoreError
-from gtr_beir.files import fingerprint_of, read_json, write_json
+from gtr_beir.files import read_json, write_json
 from gtr_beir.identity import Identity
 from gtr_beir.old_records import identity_of_format_1
 from gtr_beir.ranking.measures import MEASURES

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gtr_beir.data.store import Dataset
+from gtr_beir.digests import fingerprint_of
 from gtr_beir.errors import UsageError
-from gtr_beir.files import fingerprint_of
 from gtr_beir.identity import Identity, Model
 from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import Found, SearchOptions

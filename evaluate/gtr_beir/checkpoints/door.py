@@ -28,8 +28,8 @@ from gtr_beir.checkpoints.tokenizer import (
     t5x_tokenizer,
     text_face,
 )
+from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import CheckpointError, UsageError
-from gtr_beir.files import Digest, hash_file
 
 T5X = t5x.PREFIX
 TFHUB = "tfhub:"

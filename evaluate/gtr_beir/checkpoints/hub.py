@@ -20,8 +20,8 @@ from gtr_beir.checkpoints.weights import (
     module_entries,
     weight_files,
 )
+from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import CheckpointError, FetchError, UsageError
-from gtr_beir.files import Digest, hash_file
 from gtr_beir.network import hub_is_reachable, silence_hub
 
 _CONFIGURATION = (".json", ".txt", ".model", ".metadata")

@@ -41,8 +41,8 @@ from gtr_beir.checkpoints.zarr_array import (
     floats,
     read,
 )
+from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import CheckpointError, UsageError
-from gtr_beir.files import Digest, hash_file
 
 PREFIX = "t5x:"
 _WHOLE = {

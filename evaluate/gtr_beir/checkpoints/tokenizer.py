@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gtr_beir.checkpoints.weights import configuration
+from gtr_beir.digests import Digest
 from gtr_beir.errors import CheckpointError, UsageError
-from gtr_beir.files import Digest
 from gtr_beir.lengths import Kind
 
 if TYPE_CHECKING:

@@ -28,8 +28,9 @@ from gtr_beir.data.beir_format import (
 from gtr_beir.data.identifiers import rank_ids
 from gtr_beir.data.registry import DEMO, DatasetSpec, registered
 from gtr_beir.data.writing import save_array, write_corpus, write_qrels, write_queries
+from gtr_beir.digests import Digest
 from gtr_beir.errors import InputError, UsageError
-from gtr_beir.files import Digest, atomic_folder, lock, remove_leftovers, sync_file, write_json
+from gtr_beir.files import atomic_folder, lock, remove_leftovers, sync_file, write_json
 from gtr_beir.progress import Progress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}(/[A-Za-z0-9][A-Za-z0-9._-]{0,79})?")

@@ -13,8 +13,9 @@ from gtr_beir.data.download import download
 from gtr_beir.data.importing import Material, import_material
 from gtr_beir.data.registry import DatasetSpec, registered
 from gtr_beir.data.store import Dataset, datasets_folder
+from gtr_beir.digests import hash_file
 from gtr_beir.errors import InputError, UsageError
-from gtr_beir.files import hash_file, lock
+from gtr_beir.files import lock
 
 
 def convert(

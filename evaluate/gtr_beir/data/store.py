@@ -27,8 +27,9 @@ import numpy.typing as npt
 
 from gtr_beir.data.columns import UNIT, ColumnFile
 from gtr_beir.data.registry import DatasetSpec, registered
+from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import StoreError
-from gtr_beir.files import Digest, hash_file, read_json
+from gtr_beir.files import read_json
 
 FORMAT = 1
 """Version of the layout above; a store of another version must be imported again."""

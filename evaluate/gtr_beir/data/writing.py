@@ -13,7 +13,7 @@ import pyarrow as pa
 from gtr_beir.data.beir_format import Document, Judgement
 from gtr_beir.data.columns import UNIT, ColumnFile, ColumnWriter
 from gtr_beir.data.identifiers import IdPacker
-from gtr_beir.files import Digest, hash_file
+from gtr_beir.digests import Digest, hash_file
 from gtr_beir.progress import Progress
 
 _IDS = pa.schema([("id", pa.string())])

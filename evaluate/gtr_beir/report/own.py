@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.data.registry import registered
-from gtr_beir.files import fingerprint_of
+from gtr_beir.digests import fingerprint_of
 from gtr_beir.identity import Identity
 from gtr_beir.published import TITLES, PublishedValue
 from gtr_beir.ranking.measures import Measure

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gtr_beir.files import fingerprint_of
+from gtr_beir.digests import fingerprint_of
 from gtr_beir.identity import Identity
 from gtr_beir.lengths import Lengths
 from gtr_beir.systems.base import Found, SearchOptions

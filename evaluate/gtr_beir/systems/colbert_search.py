@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.data.store import Dataset
+from gtr_beir.digests import Digest, fingerprint_of
 from gtr_beir.encoders.base import TokenVectors
 from gtr_beir.encoders.tokens import TokenEncoder
 from gtr_beir.errors import NumericalError
-from gtr_beir.files import Digest, fingerprint_of
 from gtr_beir.progress import Progress
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import NO_DOCUMENT, TopK, empty, merge, require_finite, sort_and_cut

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gtr_beir.digests import fingerprint_of
 from gtr_beir.errors import UsageError
-from gtr_beir.files import fingerprint_of
 from gtr_beir.identity import Identity
 from gtr_beir.lengths import Kind, Lengths
 from gtr_beir.systems.base import Found, SearchOptions

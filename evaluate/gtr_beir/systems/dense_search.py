@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.data.store import Dataset
+from gtr_beir.digests import Digest, fingerprint_of
 from gtr_beir.encoders.base import Encoder, Kind, encode
-from gtr_beir.files import Digest, fingerprint_of
 from gtr_beir.memory import give_back
 from gtr_beir.progress import Progress
 from gtr_beir.ranking.topk import dense_top_k, require_finite

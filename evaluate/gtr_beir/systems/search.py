@@ -26,10 +26,10 @@ import torch
 
 from gtr_beir.data.columns import UNIT
 from gtr_beir.data.store import Dataset
+from gtr_beir.digests import Digest
 from gtr_beir.encoders.devices import resolve_device
 from gtr_beir.encoders.precision import products_of
 from gtr_beir.errors import UsageError
-from gtr_beir.files import Digest
 from gtr_beir.progress import Progress, SharedCount
 from gtr_beir.ranking.packing import pack, unpack
 from gtr_beir.ranking.runs import Run

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.data.columns import UNIT
+from gtr_beir.digests import Digest
 from gtr_beir.errors import UsageError
-from gtr_beir.files import Digest
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
