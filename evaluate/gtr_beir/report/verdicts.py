@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -55,7 +56,14 @@ def verdicts_on(
 def interval_of(
     values: npt.NDArray[np.float64] | None,
 ) -> tuple[float, float] | tuple[None, None]:
-    return (None, None) if values is None else mean_interval(values, samples=_RESAMPLES)
+    """95 % interval of a mean over queries, worked out once for a board and its verdicts; None
+    where there are no values."""
+    return (None, None) if values is None else _interval(values.tobytes())
+
+
+@functools.lru_cache(maxsize=1024)
+def _interval(values: bytes) -> tuple[float, float]:
+    return mean_interval(np.frombuffer(values, dtype=np.float64), samples=_RESAMPLES)
 
 
 def _is_held(record: Record, value: PublishedValue) -> bool:
