@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from gtr_beir.ranking.significance import Comparison, compare, holm
+from gtr_beir.ranking.significance import (
+    Comparison,
+    compare,
+    holm,
+    mean_interval,
+    mean_intervals,
+)
 
 Values = npt.NDArray[np.float64]
 SAMPLES = 20_000
@@ -54,7 +61,16 @@ def test_few_queries_against_every_permutation(queries: int, better: float) -> N
     a, b = two_systems(queries, better, queries + 1)
     exact = scipy_permutation(a, b, np.inf)
     assert 0.01 < exact < 1, "0 and 1 would hide a wrong count of samples"
-    assert compare(a, b).p_randomisation == pytest.approx(exact, abs=sampling_error(exact))
+    assert compare(a, b).p_randomisation == pytest.approx(exact, rel=1e-12)
+
+
+def test_exact_and_sampled_meet() -> None:
+    """14 queries are counted, 15 are sampled: a tie more does not change what is exact."""
+    a, b = two_systems(14, 0.06, 21)
+    exact = compare(a, b).p_randomisation
+    sampled = compare(np.append(a, 0.5), np.append(b, 0.5)).p_randomisation
+    assert 0.01 < exact < 1
+    assert sampled == pytest.approx(exact, abs=sampling_error(exact))
 
 
 @pytest.mark.parametrize("better", [0.0, 0.008, -0.012, 0.02])
@@ -71,7 +87,7 @@ def test_interval_against_scipy_bootstrap(queries: int, better: float) -> None:
     theirs = stats.bootstrap(
         (b - a,),
         np.mean,
-        method="percentile",
+        method="BCa",
         n_resamples=SAMPLES,
         rng=np.random.default_rng(2),
     )
@@ -82,6 +98,47 @@ def test_interval_against_scipy_bootstrap(queries: int, better: float) -> None:
     assert found.low == pytest.approx(theirs.confidence_interval.low, abs=bound)
     assert found.high == pytest.approx(theirs.confidence_interval.high, abs=bound)
     assert found.low < found.difference < found.high
+
+
+def most_is_found(draw: np.random.Generator, shape: tuple[int, int]) -> Values:
+    """As Recall@100 is where queries have one to three relevant documents."""
+    relevant = draw.integers(1, 4, shape)
+    return draw.binomial(relevant, 0.93) / relevant
+
+
+def a_few_hits(draw: np.random.Generator, shape: tuple[int, int]) -> Values:
+    """As NDCG@10 is on a hard dataset: most queries find nothing."""
+    return np.where(draw.random(shape) < 0.6, 0.0, draw.beta(2, 3, shape))
+
+
+def spread_out(draw: np.random.Generator, shape: tuple[int, int]) -> Values:
+    return draw.beta(0.5, 0.5, shape)
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [(most_is_found, 0.93), (a_few_hits, 0.4 * 0.4), (spread_out, 0.5)],
+)
+@pytest.mark.parametrize("queries", [50, 300])
+def test_intervals_cover_the_mean(
+    values: Callable[[np.random.Generator, tuple[int, int]], Values], mean: float, queries: int
+) -> None:
+    drawn = values(np.random.default_rng(queries), (queries, 2_000))
+    low, high = mean_intervals(drawn, samples=4_000)
+    covered = float(np.mean((low <= mean) & (mean <= high)))
+    assert 0.93 <= covered <= 0.97
+    assert (low <= drawn.mean(axis=0)).all()
+    assert (drawn.mean(axis=0) <= high).all()
+
+
+def test_a_column_is_what_it_is_alone() -> None:
+    a, b = two_systems(80, 0.02, 9)
+    table = np.column_stack([a, b, b - a, np.full(80, 0.25)])
+    low, high = mean_intervals(table)
+    for column in range(table.shape[1]):
+        alone = mean_interval(table[:, column])
+        assert (low[column], high[column]) == pytest.approx(alone, abs=1e-12)
+    assert (low[3], high[3]) == (0.25, 0.25)
 
 
 @pytest.mark.parametrize(("queries", "better"), [(2, 0.1), (12, 0.1), (300, -0.02), (300, 0.0)])
