@@ -109,30 +109,27 @@ def mean_interval(
 
 
 def mean_intervals(
-    values: npt.NDArray[np.float64], *, samples: int = SAMPLES
+    values: npt.NDArray[np.float64], *, parts: Sequence[int] = (), samples: int = SAMPLES
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """95 % intervals of the mean of each column: bias-corrected and accelerated bootstrap.
 
-    values: float64[n queries, m]; returns low and high, float64[m] each. Queries are drawn once and
-    used for every column. A column without spread has its mean as both ends. Formulas: Efron and
-    Tibshirani, An Introduction to the Bootstrap (1993), 14.10 to 14.15.
+    values: float64[n queries, m]; parts: how many rows each part has, if the mean is that of the
+    parts' means (values as `weighted` gives them); returns low and high, float64[m] each. Queries
+    are drawn once, each part's from itself, and used for every column. A column without spread has
+    its mean as both ends. Formulas: Efron and Tibshirani, An Introduction to the Bootstrap (1993),
+    14.10 to 14.15.
     """
     n, many = values.shape
-    generator = np.random.default_rng(_SEED)
-    at_once = max(1, min(samples, _DRAWN_AT_ONCE // n))
-    means = np.empty((samples, many))
-    for start in range(0, samples, at_once):
-        count = min(at_once, samples - start)
-        drawn = generator.integers(0, n, size=(count, n)) + n * np.arange(count)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n)
-        means[start : start + count] = times.astype(np.float64) @ values / n
+    sizes = np.asarray(parts or [n])
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    means = _resampled(values, starts, starts + np.repeat(sizes, sizes), samples)
     centre = values.mean(axis=0)
-    away = values - centre
+    of_parts = np.add.reduceat(values, np.cumsum(sizes) - sizes, axis=0) / sizes[:, None]
+    away = values - np.repeat(of_parts, sizes, axis=0)
     # A resample that equals the mean but for its last digit lies neither below nor above it.
     below = (means < centre - _ROUNDING).mean(axis=0)
     equal = (np.abs(means - centre) <= _ROUNDING).mean(axis=0)
-    shares = np.clip(below + equal / 2, 0.5 / samples, 1 - 0.5 / samples)
-    bias = stats.norm.ppf(shares)
+    bias = stats.norm.ppf(np.clip(below + equal / 2, 0.5 / samples, 1 - 0.5 / samples))
     spread = (away**2).sum(axis=0)
     varies = spread > n * _ROUNDING
     ends = np.empty((2, many))
@@ -145,6 +142,32 @@ def mean_intervals(
         for column in np.flatnonzero(varies):
             ends[end, column] = np.quantile(means[:, column], at[column])
     return ends[0], ends[1]
+
+
+def _resampled(
+    values: npt.NDArray[np.float64],
+    first: npt.NDArray[np.int64],
+    beyond: npt.NDArray[np.int64],
+    samples: int,
+) -> npt.NDArray[np.float64]:
+    """Means of resamples, float64[samples, m]; each row is drawn from rows first to beyond - 1."""
+    n, many = values.shape
+    generator = np.random.default_rng(_SEED)
+    at_once = max(1, min(samples, _DRAWN_AT_ONCE // n))
+    means = np.empty((samples, many))
+    for start in range(0, samples, at_once):
+        count = min(at_once, samples - start)
+        drawn = generator.integers(first, beyond, size=(count, n)) + n * np.arange(count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n)
+        means[start : start + count] = times.astype(np.float64) @ values / n
+    return means
+
+
+def weighted(parts: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Values of several parts in one column, weighted so that their mean is the unweighted mean of
+    the parts' means, whatever number of queries each has."""
+    total = sum(len(part) for part in parts)
+    return np.concatenate([part * (total / (len(parts) * len(part))) for part in parts])
 
 
 def _paired_t(difference: npt.NDArray[np.float64]) -> float:
