@@ -92,10 +92,13 @@ WITHIN = {
     "report": [
         "rounding",
         "dataset_table",
+        "per_query",
         "comparison",
         "board",
+        "pairs",
         "verdicts",
         "own",
+        "sections",
         "leaderboard",
         "render",
     ],

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import tabulate
 
 from gtr_beir.errors import InputError, UsageError
-from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import Comparison, compare, holm
 from gtr_beir.records import PER_QUERY
+from gtr_beir.report.per_query import read_per_query
 from gtr_beir.report.rounding import p_value, shown, signed
 
 
@@ -49,21 +48,6 @@ def compare_results(a: Path, b: Path, measure: str) -> list[DatasetComparison]:
     ]
 
 
-def per_query_values(folder: Path, measure: Measure) -> npt.NDArray[np.float64] | None:
-    """A measure's values in a folder of results, float64[n] in the order of the dataset's queries;
-    None where there are none (a dataset that is a mean of others, or an older version's file).
-
-    Raises InputError for a file that is none.
-    """
-    path = folder / PER_QUERY
-    if not path.is_file():
-        return None
-    table = _table(path)
-    if str(measure) not in table.columns:
-        return None
-    return np.asarray(_checked(table, str(measure), path), dtype=np.float64)
-
-
 def _per_query_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         return {path.parent.name: path}
@@ -80,12 +64,12 @@ def _paired(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     columns = []
     for path in (one, two):
-        table = _table(path)
+        table = read_per_query(path)
         if measure not in table.columns:
             raise UsageError(
                 f"{path} has no measure '{measure}'; it has {', '.join(map(str, table.columns))}"
             )
-        columns.append(_checked(table, measure, path))
+        columns.append(table[measure])
     a, b = columns
     if set(a.index) != set(b.index):
         raise InputError(
@@ -94,28 +78,6 @@ def _paired(
             path=two,
         )
     return np.asarray(a, dtype=np.float64), np.asarray(b.loc[a.index], dtype=np.float64)
-
-
-def _table(path: Path) -> pd.DataFrame:
-    """A per-query file, by query id; InputError if it is none."""
-    try:
-        table = pd.read_csv(path, dtype={"query_id": str}, keep_default_na=False)
-        return table.set_index("query_id")
-    except (ValueError, KeyError) as error:
-        raise InputError(f"not a per-query file ({error})", path=path) from error
-
-
-def _checked(table: pd.DataFrame, measure: str, path: Path) -> pd.Series[float]:
-    """A measure's values; InputError unless there is one in [0, 1] for each query, once."""
-    try:
-        values = pd.to_numeric(table[measure])
-    except ValueError as error:
-        raise InputError(f"not a per-query file ({error})", path=path) from error
-    if values.empty or not values.between(0, 1).all():
-        raise InputError(f"'{measure}' is not a number from 0 to 1 for every query", path=path)
-    if not values.index.is_unique:
-        raise InputError("a query is in it twice; keep one line of each", path=path)
-    return values
 
 
 def comparison_table(results: list[DatasetComparison]) -> str:

@@ -26,15 +26,20 @@ from gtr_beir.report.board import (
     FIRST_VERSION,
     GROUPS,
     GTR,
+    LEVEL,
     OTHERS,
     WORSE,
     Board,
     Cell,
     Column,
     Line,
+    Overall,
+    Pair,
     Report,
 )
-from gtr_beir.report.own import LEVEL, OwnCells, own_cells, title_of, titles_of
+from gtr_beir.report.own import OwnCells, own_cells, title_of, titles_of
+from gtr_beir.report.per_query import PerQuery
+from gtr_beir.report.sections import sections_of
 from gtr_beir.report.verdicts import SOURCES, verdicts_on
 
 MEASURES = (Measure("ndcg", 10), Measure("recall", 100))
@@ -63,29 +68,48 @@ def leaderboard(
     systems: Sequence[str] = (),
     datasets: Sequence[str] = (),
     sort: str = "mean",
+    datasets_dir: Path | str | None = None,
 ) -> Report:
     """The report of a results folder.
 
     published: beside published numbers; baseline: the own system that the others are tested against
     (None: an own BM25 if there is one, "" for none); systems, datasets: those alone are shown (own
-    ones by name); sort: own columns by "mean" over the shown datasets, or by "name". Raises
-    UsageError for a name that there is not.
+    ones by name); sort: own columns by "mean" over the shown datasets, or by "name"; datasets_dir:
+    where the texts of queries are, if they are to be shown. Raises UsageError for a name that there
+    is not.
     """
     folder = Path(results_dir)
     records = _chosen(list(read_all(folder)), systems, datasets)
     values = published_values() if published else ()
     wanted = [Measure.parse(m) if isinstance(m, str) else m for m in measures]
+    if not wanted:
+        raise UsageError("no measure was named; give at least one, such as NDCG@10")
     if sort not in ("mean", "name"):
         raise UsageError(f"there is no order '{sort}'; choose 'mean' or 'name'")
     against = _baseline(records, baseline)
+    per_query = PerQuery(folder, records)
     boards: list[Board] = []
+    pairs: list[Pair] = []
+    overall: list[Overall] = []
     tests = 0
     for measure in wanted:
-        own, made = own_cells(folder, records, values, measure, against)
-        tests += made
-        boards += _boards(measure, records, own, _published_cells(values, measure), datasets, sort)
-    verdicts = tuple(verdicts_on(records, values, folder))
-    report = Report(tuple(boards), verdicts, {}, against, tests, tuple(_remarks(records)))
+        own = own_cells(per_query, records, values, measure, against)
+        tests += own.tests
+        pairs += own.pairs
+        overall += own.overall
+        there = _published_cells(values, measure)
+        boards += _boards(measure, records, own.cells, there, datasets, sort)
+    verdicts = tuple(verdicts_on(records, values, per_query))
+    report = Report(
+        boards=tuple(boards),
+        verdicts=verdicts,
+        pairs=tuple(pairs),
+        overall=tuple(overall),
+        sections=tuple(sections_of(records, per_query, wanted[0], datasets_dir)),
+        baseline=against,
+        tests=tests,
+        remarks=tuple(_remarks(records)),
+    )
     return replace(report, notes=_notes(report))
 
 

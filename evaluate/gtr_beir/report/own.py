@@ -1,13 +1,10 @@
-"""Own values for a board: intervals, and marks of significance beside a baseline."""
+"""Own values for a board: intervals, marks of significance beside a baseline, and letters of the
+own systems that each is better than."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass, replace
 
 from gtr_beir.data.registry import registered
 from gtr_beir.digests import fingerprint_of
@@ -16,12 +13,21 @@ from gtr_beir.published import TITLES, PublishedValue
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import holm, randomisation_test
 from gtr_beir.records import Record
-from gtr_beir.report.board import BETTER, DIFFERS, OWN, WORSE, Cell, Column
-from gtr_beir.report.comparison import per_query_values
-from gtr_beir.report.verdicts import held_against, interval_of
+from gtr_beir.report.board import (
+    BETTER,
+    DIFFERS,
+    LEVEL,
+    OWN,
+    WORSE,
+    Cell,
+    Column,
+    Overall,
+    Pair,
+)
+from gtr_beir.report.pairs import LETTERS, MOST, Held, beaten, overall_of, pairs_of
+from gtr_beir.report.per_query import PerQuery, Values
+from gtr_beir.report.verdicts import held_against
 
-LEVEL = 0.05
-"""What counts as significant."""
 _OWN_RUN = "own run"
 _SEEN = {"yes": "*", "perhaps": "(*)"}
 
@@ -29,62 +35,84 @@ OwnCells = dict[Column, dict[str, Cell]]
 """Column -> title of a line -> cell."""
 
 
+@dataclass(frozen=True)
+class Own:
+    """Own cells by one measure. tests: how many were made beside the baseline; pairs, overall: own
+    systems beside each other, none where there are more than `pairs.MOST`."""
+
+    cells: OwnCells
+    tests: int
+    pairs: tuple[Pair, ...]
+    overall: tuple[Overall, ...]
+
+
 def own_cells(
-    folder: Path,
+    per_query: PerQuery,
     records: Sequence[Record],
     published: Sequence[PublishedValue],
     measure: Measure,
     baseline: str,
-) -> tuple[OwnCells, int]:
-    """Own values with their intervals and marks; and how many tests were made."""
+) -> Own:
+    """Own values by one measure, with their intervals, marks and letters."""
     titles = titles_of(records)
-    by_query: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
+    by_query: dict[str, dict[str, Values]] = {}
     cells: OwnCells = {}
-    columns = _own_columns(records)
+    columns = columns_of(records)
     for record in records:
         if record.depth < measure.cut or str(measure) not in record.measures:
             continue  # a ranking cut before the measure's own cut is another measure
-        title = titles[record.dataset, record.fingerprints["dataset"]]
-        values = per_query_values(folder / record.system / record.dataset, measure)
-        low, high = interval_of(values)
+        title = title_of_record(record, titles)
+        column = columns[record.system, record.dataset]
+        values = per_query.of(record, measure)
         if values is not None:
-            by_query[_key(record), title] = values
+            by_query.setdefault(title, {})[column.name] = values
+        interval = per_query.interval(record, measure)
         differs = any(
-            v.word == "differs" for v in held_against(record, published, measure, low, high)
+            v.word == "differs" for v in held_against(record, published, measure, interval)
         )
-        cells.setdefault(columns[_key(record)], {})[title] = Cell(
+        cells.setdefault(column, {})[title] = Cell(
             record.measures[str(measure)],
             n=record.n_queries,
-            low=low,
-            high=high,
+            low=interval[0],
+            high=interval[1],
             marks=(DIFFERS,) if differs else (),
             note=record.signature,
         )
-    against = next((_key(record) for record in records if record.system == baseline), "")
+    against = next((columns[r.system, r.dataset].name for r in records if r.system == baseline), "")
+    named = {column.name: column for column in columns.values()}
     tested = _tested(by_query, against)
-    for (system, title), mark in tested.items():
+    for (title, system), mark in tested.items():
         if mark:
-            cell = cells[columns[system]][title]
-            marked = replace(cell, marks=(*cell.marks, mark))
-            cells[columns[system]][title] = marked
-    return cells, len(tested)
+            _put(cells[named[system]], title, mark=mark)
+    lettered = len(named) <= MOST
+    pairs = tuple(pairs_of(measure, by_query)) if lettered else ()
+    for (title, system), worse in beaten(pairs).items():
+        beats = "".join(sorted(named[name].letter for name in worse))
+        _put(cells[named[system]], title, beats=beats)
+    overall = tuple(overall_of(measure, by_query)) if lettered else ()
+    return Own(cells, len(tested), pairs, overall)
 
 
-def _tested(
-    by_query: Mapping[tuple[str, str], npt.NDArray[np.float64]], baseline: str
-) -> dict[tuple[str, str], str]:
-    """(system, line) -> its mark beside the baseline, "" where nothing is significant; corrected
+def _put(cells: dict[str, Cell], title: str, *, mark: str = "", beats: str = "") -> None:
+    cell = cells[title]
+    marks = (*cell.marks, mark) if mark else cell.marks
+    cells[title] = replace(cell, marks=marks, beats=beats or cell.beats)
+
+
+def _tested(by_query: Held, baseline: str) -> dict[tuple[str, str], str]:
+    """(line, system) -> its mark beside the baseline, "" where nothing is significant; corrected
     by Holm over all of them."""
     pairs = [
-        (system, title)
-        for system, title in by_query
+        (title, system)
+        for title, systems in by_query.items()
+        for system in systems
         if system != baseline
-        and (baseline, title) in by_query
-        and len(by_query[baseline, title]) == len(by_query[system, title])
+        and baseline in systems
+        and systems[baseline].query_ids == systems[system].query_ids
     ]
     p_values, signs = [], []
-    for system, title in pairs:
-        difference = by_query[system, title] - by_query[baseline, title]
+    for title, system in pairs:
+        difference = by_query[title][system].values - by_query[title][baseline].values
         p_values.append(float(randomisation_test(difference[:, None])[0]))
         signs.append(BETTER if difference.mean() > 0 else WORSE)
     corrected = holm(p_values)
@@ -100,18 +128,28 @@ def _key(record: Record) -> str:
     return fingerprint_of([*about, _about(record.identity), record.depth])
 
 
-def _own_columns(records: Sequence[Record]) -> dict[str, Column]:
-    """A column for each system; where one label stands for several, a hash tells them apart."""
+def columns_of(records: Sequence[Record]) -> dict[tuple[str, str], Column]:
+    """(system, dataset) of a record -> its column: one for each system, with a letter in the order
+    of their names; where one label stands for several systems, a hash tells them apart."""
     keys: dict[str, list[str]] = {}
     for record in records:
         seen = keys.setdefault(record.system, [])
         if _key(record) not in seen:
             seen.append(_key(record))
+    names = {
+        key: system + (f" [{key[:6]}]" if len(several) > 1 else "")
+        for system, several in keys.items()
+        for key in several
+    }
+    order = sorted(names.values())
+    letters = dict(zip(order, LETTERS, strict=False)) if 1 < len(order) <= MOST else {}
     found = {}
     for record in records:
-        several = len(keys[record.system]) > 1
-        name = record.system + (f" [{_key(record)[:6]}]" if several else "")
-        found[_key(record)] = Column(name, OWN, _OWN_RUN, _about(record.identity))
+        name = names[_key(record)]
+        about = _about(record.identity)
+        found[record.system, record.dataset] = Column(
+            name, OWN, _OWN_RUN, about, letters.get(name, "")
+        )
     return found
 
 
@@ -144,6 +182,11 @@ def titles_of(records: Iterable[Record]) -> dict[tuple[str, str], str]:
         for name, prints in found.items()
         for print_ in prints
     }
+
+
+def title_of_record(record: Record, titles: Mapping[tuple[str, str], str]) -> str:
+    """Of titles as `titles_of` gives them."""
+    return titles[record.dataset, record.fingerprints["dataset"]]
 
 
 def title_of(name: str) -> str:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from gtr_beir.identity import related, why_not_compared
 from gtr_beir.published import PublishedValue, published_values
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.ranking.significance import mean_interval
 from gtr_beir.records import Record
 from gtr_beir.report.board import Verdict
-from gtr_beir.report.comparison import per_query_values
+from gtr_beir.report.per_query import Interval, PerQuery
 
 SOURCES = {
     "gtr-paper": "GTR paper",
@@ -26,44 +20,28 @@ SOURCES = {
     "colbertv2-paper": "ColBERTv2",
 }
 """What a source is called above a column."""
-_RESAMPLES = 4_000
 
 
 def verdicts_on(
-    records: Iterable[Record],
+    records: Sequence[Record],
     published: Sequence[PublishedValue] | None = None,
-    results: Path | None = None,
+    per_query: PerQuery | None = None,
 ) -> list[Verdict]:
     """Own values beside every published value that a reader would hold against them: compared where
-    their identities agree in all that moves a score, else with the reason why not. results: the
-    folder with the per-query files, for intervals."""
+    their identities agree in all that moves a score, else with the reason why not. per_query: the
+    records' values, for intervals."""
     values = published_values() if published is None else published
+    known = PerQuery(None, records) if per_query is None else per_query
     found = []
     for record in records:
         for name in dict.fromkeys(value.metric for value in values):
             if name not in record.measures:
                 continue
             measure = Measure.parse(name)
-            low = high = None
             held = [v for v in values if v.metric == name and _is_held(record, v)]
-            if held and results is not None:
-                by_query = per_query_values(results / record.system / record.dataset, measure)
-                low, high = interval_of(by_query)
-            found += held_against(record, held, measure, low, high)
+            interval = known.interval(record, measure) if held else (None, None)
+            found += held_against(record, held, measure, interval)
     return found
-
-
-def interval_of(
-    values: npt.NDArray[np.float64] | None,
-) -> tuple[float, float] | tuple[None, None]:
-    """95 % interval of a mean over queries, worked out once for a board and its verdicts; None
-    where there are no values."""
-    return (None, None) if values is None else _interval(values.tobytes())
-
-
-@functools.lru_cache(maxsize=1024)
-def _interval(values: bytes) -> tuple[float, float]:
-    return mean_interval(np.frombuffer(values, dtype=np.float64), samples=_RESAMPLES)
 
 
 def _is_held(record: Record, value: PublishedValue) -> bool:
@@ -74,8 +52,7 @@ def held_against(
     record: Record,
     published: Iterable[PublishedValue],
     measure: Measure,
-    low: float | None,
-    high: float | None,
+    interval: Interval,
 ) -> list[Verdict]:
     found = []
     for value in published:
@@ -89,8 +66,8 @@ def held_against(
                 dataset=record.dataset,
                 measure=value.metric,
                 own=own,
-                low=low,
-                high=high,
+                low=interval[0],
+                high=interval[1],
                 published=value.value,
                 decimals=value.decimals,
                 source=SOURCES[value.source],

@@ -1,0 +1,127 @@
+"""Per-query values of own results: each file is read once, and intervals are worked out together.
+
+A dataset that is a mean of others (CQADupStack) has the files of its parts; its values are weighted
+so that their mean is the mean of the parts' means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gtr_beir.errors import InputError
+from gtr_beir.ranking.measures import MEASURES, Measure
+from gtr_beir.ranking.significance import mean_intervals, weighted
+from gtr_beir.records import PER_QUERY, Record
+
+_RESAMPLES = 4_000
+
+Interval = tuple[float, float] | tuple[None, None]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of one measure of one result. query_ids: sorted; values: float64[n] in their order,
+    weighted where there are parts; parts: how many queries each part has."""
+
+    query_ids: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    parts: tuple[int, ...]
+
+
+class PerQuery:
+    """The per-query files of some records.
+
+    results: the results folder, None where there is none (then nothing is known of any query).
+    Every method raises InputError for a file that is none.
+    """
+
+    def __init__(self, results: Path | None, records: Iterable[Record]) -> None:
+        self._results = results
+        self._records = list(records)
+        self._tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
+        self._intervals: dict[tuple[str, str], Mapping[tuple[str, str], Interval]] = {}
+
+    def tables(self, record: Record) -> Sequence[pd.DataFrame]:
+        """A table of measures by query id for each part; empty where a file is not there."""
+        key = (record.system, record.dataset)
+        if key not in self._tables:
+            self._tables[key] = self._read(record)
+        return self._tables[key]
+
+    def of(self, record: Record, measure: Measure) -> Values | None:
+        """A measure's values; None where there are none (an older version's file)."""
+        tables = self.tables(record)
+        if not tables or any(str(measure) not in table.columns for table in tables):
+            return None
+        ordered = [table[str(measure)].sort_index() for table in tables]
+        columns = [np.asarray(values, dtype=np.float64) for values in ordered]
+        return Values(
+            tuple(query_id for values in ordered for query_id in values.index),
+            weighted(columns) if len(columns) > 1 else columns[0],
+            tuple(len(column) for column in columns),
+        )
+
+    def interval(self, record: Record, measure: Measure) -> Interval:
+        """95 % interval of a record's mean, (None, None) where its queries are not known."""
+        group = (record.dataset, record.fingerprints["dataset"])
+        if group not in self._intervals:
+            self._intervals[group] = self._of_a_dataset(*group)
+        return self._intervals[group].get((record.system, str(measure)), (None, None))
+
+    def _read(self, record: Record) -> list[pd.DataFrame]:
+        if self._results is None:
+            return []
+        names = record.parts or (record.dataset,)
+        paths = [self._results / record.system / name / PER_QUERY for name in names]
+        return [read_per_query(path) for path in paths] if all(p.is_file() for p in paths) else []
+
+    def _of_a_dataset(self, name: str, fingerprint: str) -> Mapping[tuple[str, str], Interval]:
+        """Intervals of every system and measure, over the same draws of queries."""
+        held: dict[tuple[int, ...], dict[tuple[str, str], npt.NDArray[np.float64]]] = {}
+        for record in self._records:
+            if (record.dataset, record.fingerprints["dataset"]) != (name, fingerprint):
+                continue
+            tables = self.tables(record)
+            for measure in MEASURES if tables else ():
+                values = self.of(record, measure)
+                if values is not None:
+                    held.setdefault(values.parts, {})[record.system, str(measure)] = values.values
+        found: dict[tuple[str, str], Interval] = {}
+        for parts, columns in held.items():
+            matrix = np.column_stack(list(columns.values()))
+            low, high = mean_intervals(matrix, parts=parts, samples=_RESAMPLES)
+            # 1 + 1e-16 is what summing a column of ones may give.
+            ends = zip(np.clip(low, 0, 1).tolist(), np.clip(high, 0, 1).tolist(), strict=True)
+            found.update(zip(columns, ends, strict=True))
+        return found
+
+
+def read_per_query(path: Path) -> pd.DataFrame:
+    """A per-query file, by query id; InputError unless every measure is a number in [0, 1] for each
+    query, and each query is there once."""
+    try:
+        table = pd.read_csv(path, dtype={"query_id": str}, keep_default_na=False)
+        table = table.set_index("query_id")
+    except (ValueError, KeyError) as error:
+        raise InputError(f"not a per-query file ({error})", path=path) from error
+    for measure in table.columns:
+        table[measure] = _checked(table[measure], path)
+    if not table.index.is_unique:
+        raise InputError("a query is in it twice; keep one line of each", path=path)
+    return table
+
+
+def _checked(column: pd.Series[float], path: Path) -> pd.Series[float]:
+    try:
+        values = pd.to_numeric(column)
+    except ValueError as error:
+        raise InputError(f"not a per-query file ({error})", path=path) from error
+    if values.empty or not values.between(0, 1).all():
+        raise InputError(f"'{column.name}' is not a number from 0 to 1 for every query", path=path)
+    return values

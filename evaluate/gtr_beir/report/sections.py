@@ -1,0 +1,136 @@
+"""What a reader wants to know of a dataset: counts, every measure, the queries that tell most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gtr_beir.data.catalogue import load_dataset
+from gtr_beir.data.registry import registered
+from gtr_beir.data.store import Dataset, datasets_folder, is_here
+from gtr_beir.errors import GtrBeirError
+from gtr_beir.ranking.measures import MEASURES, Measure
+from gtr_beir.records import Record
+from gtr_beir.report.board import Cell, Column, QueryLine, Section
+from gtr_beir.report.own import columns_of, title_of_record, titles_of
+from gtr_beir.report.per_query import PerQuery, Values
+
+SHOWN = 10
+"""Hardest queries of a dataset, and as many that systems disagree on most."""
+
+
+def sections_of(
+    records: Sequence[Record],
+    per_query: PerQuery,
+    measure: Measure,
+    datasets_dir: Path | str | None = None,
+) -> list[Section]:
+    """A section for each dataset that records are of.
+
+    measure: that queries are looked at by; datasets_dir: where the texts of queries are read, if
+    the very dataset is there.
+    """
+    titles = titles_of(records)
+    columns = columns_of(records)
+    found = []
+    for title in dict.fromkeys(titles.values()):
+        here = [r for r in records if title_of_record(r, titles) == title]
+        held = {columns[r.system, r.dataset]: per_query.of(r, measure) for r in here}
+        values = {column: of for column, of in held.items() if of is not None}
+        hardest, disagreements = _queries(values, _texts(here[0], datasets_dir))
+        found.append(
+            Section(
+                title=title,
+                measure=measure,
+                about=tuple(_about(here[0])),
+                cells={columns[r.system, r.dataset]: _cells(r, per_query) for r in here},
+                hardest=hardest,
+                disagreements=disagreements,
+                warnings=tuple(line for record in here for line in _warnings(record)),
+            )
+        )
+    return found
+
+
+def _about(record: Record) -> Iterator[tuple[str, str]]:
+    yield "documents", f"{record.n_documents:,}"
+    yield "judged queries", f"{record.n_queries:,}"
+    yield "split", record.split
+    if record.identity.version:
+        yield "version", record.identity.version
+    spec = registered(record.dataset)
+    if spec is not None and spec.licence:
+        yield "licence", spec.licence
+    if spec is not None and spec.homepage:
+        yield "from", spec.homepage
+    yield "fingerprint", record.fingerprints["dataset"]
+
+
+def _cells(record: Record, per_query: PerQuery) -> dict[Measure, Cell]:
+    cells = {}
+    for measure in MEASURES:
+        if str(measure) in record.measures and measure.cut <= record.depth:
+            low, high = per_query.interval(record, measure)
+            cells[measure] = Cell(
+                record.measures[str(measure)], n=record.n_queries, low=low, high=high
+            )
+    return cells
+
+
+def _warnings(record: Record) -> Iterator[str]:
+    if record.identity.lengths is not None:
+        limits = record.identity.lengths.limits(record.dataset)
+        for what, limit, total in (
+            ("documents", limits["document"], record.n_documents),
+            ("queries", limits["query"], record.n_queries),
+        ):
+            count = record.facts.get(f"{what}_truncated")
+            if isinstance(count, int) and count:
+                yield f"{record.system} read {count:,} of {total:,} {what} only to {limit} tokens"
+    if record.self_matches["queries"] and record.self_matches["policy"] == "keep":
+        yield f"{record.system} keeps documents with the query's own id"
+    if record.lacks:
+        yield f"{record.system}: the record is of an older version; the same run adds measures"
+
+
+def _queries(
+    values: Mapping[Column, Values], texts: Mapping[str, str]
+) -> tuple[tuple[QueryLine, ...], tuple[QueryLine, ...]]:
+    """The queries with the lowest mean over all systems, and those with the largest range."""
+    if not values:
+        return (), ()
+    query_ids = next(iter(values.values())).query_ids
+    values = {column: of for column, of in values.items() if of.query_ids == query_ids}
+    table = np.array([of.values for of in values.values()])
+
+    def lines(order: np.typing.NDArray[np.intp]) -> tuple[QueryLine, ...]:
+        return tuple(
+            QueryLine(
+                query_ids[at],
+                texts.get(query_ids[at], ""),
+                {column: float(table[row, at]) for row, column in enumerate(values)},
+            )
+            for at in order[:SHOWN].tolist()
+        )
+
+    spread = np.ptp(table, axis=0)
+    # Ties in the order of query ids: the same page twice.
+    hardest = np.lexsort((np.arange(len(query_ids)), -spread, table.mean(axis=0)))
+    apart = np.lexsort((np.arange(len(query_ids)), -spread))
+    return lines(hardest), lines(apart[spread[apart] > 0])
+
+
+def _texts(record: Record, datasets_dir: Path | str | None) -> Mapping[str, str]:
+    """Query id -> text, where the very dataset that was searched is on this machine."""
+    folder = datasets_folder(datasets_dir)
+    if record.parts or not is_here(record.dataset, folder):
+        return {}
+    try:
+        dataset = load_dataset(record.dataset, datasets_dir=folder)
+    except GtrBeirError:
+        return {}  # a damaged dataset is no reason against a table of scores
+    if not isinstance(dataset, Dataset) or dataset.fingerprint != record.fingerprints["dataset"]:
+        return {}
+    return dict(zip(dataset.query_ids, dataset.query_texts, strict=True))
