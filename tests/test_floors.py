@@ -100,6 +100,10 @@ WITHIN = {
         "own",
         "sections",
         "leaderboard",
+        "layout",
+        "markdown",
+        "latex",
+        "page",
         "render",
     ],
 }

@@ -14,7 +14,6 @@ from gtr_beir.data.registry import suite
 from gtr_beir.errors import UsageError
 from gtr_beir.published import published_values
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.report import render
 from gtr_beir.report.board import (
     BETTER,
     DIFFERS,
@@ -26,7 +25,9 @@ from gtr_beir.report.board import (
     Line,
     Report,
 )
+from gtr_beir.report.layout import show
 from gtr_beir.report.leaderboard import leaderboard
+from gtr_beir.report.markdown import markdown
 from gtr_beir.report.verdicts import verdicts_on
 
 
@@ -46,11 +47,11 @@ def test_without_records_the_published_boards(tmp_path: Path) -> None:
     assert all(c.group != OWN for b in report.boards for c in b.columns)
     ndcg = board(report, "NDCG@10: all datasets")
     whole = cell(ndcg, "gtr-xxl", "Avg zero-shot (18)")
-    assert render.show(whole) == "0.458 v1", "as the paper prints"
-    assert render.show(cell(ndcg, "gtr-xl", "Avg zero-shot (18)")) == "0.453 v1"
-    assert render.show(cell(ndcg, "bm25-flat", "CQADupStack (*)")) == "0.3021"
+    assert show(whole) == "0.458 v1", "as the paper prints"
+    assert show(cell(ndcg, "gtr-xl", "Avg zero-shot (18)")) == "0.453 v1"
+    assert show(cell(ndcg, "bm25-flat", "CQADupStack (*)")) == "0.3021"
     recall = board(report, "Recall@100: all datasets")
-    assert render.show(cell(recall, "gtr-base", "TREC-COVID")).endswith(" c")
+    assert show(cell(recall, "gtr-base", "TREC-COVID")).endswith(" c")
     assert "v1" in report.notes
     assert BETTER not in report.notes
 
@@ -60,7 +61,7 @@ def test_the_average_without_what_gtr_was_trained_on(tmp_path: Path) -> None:
     ndcg = board(leaderboard(tmp_path), "NDCG@10: all datasets")
     for size, mean in (("base", ".414"), ("large", ".443"), ("xl", ".450"), ("xxl", ".455")):
         found = cell(ndcg, f"gtr-{size}", "Avg unseen (16)")
-        assert render.show(found) == f"0{mean} v1"
+        assert show(found) == f"0{mean} v1"
     assert {line.title for line in ndcg.lines} >= {"NQ *", "CQADupStack (*)", "Quora (*)"}
 
 
@@ -231,7 +232,7 @@ def test_an_older_record_is_told(tmp_path: Path) -> None:
         "old on scifact: the record is of an older version and lacks 41 measures"
         in (report.remarks[0])
     )
-    assert report.remarks[0] in render.markdown(report).replace("\n  ", " ")
+    assert report.remarks[0] in markdown(report).replace("\n  ", " ")
 
 
 def test_best_is_what_is_read() -> None:

@@ -13,7 +13,10 @@ from tests.report.results import record, write, write_queries
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.report import render
 from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Report
+from gtr_beir.report.latex import latex
 from gtr_beir.report.leaderboard import leaderboard
+from gtr_beir.report.markdown import WIDTH, markdown
+from gtr_beir.report.page import html
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -46,8 +49,8 @@ def test_every_format_shows_every_value_verdict_and_note(name: str, report: Repo
 
 def test_markdown_is_narrow(report: Report) -> None:
     """GitHub shows it without scrolling."""
-    lines = render.markdown(report).splitlines()
-    assert max(map(len, lines)) <= render.WIDTH
+    lines = markdown(report).splitlines()
+    assert max(map(len, lines)) <= WIDTH
     tables = [line for line in lines if line.startswith("|")]
     assert max(line.count("|") - 1 for line in tables) <= 9
 
@@ -67,8 +70,8 @@ def test_csv_is_unrounded_and_long(report: Report) -> None:
 
 
 def test_percent(report: Report) -> None:
-    assert "12.35" in render.markdown(report, True)
-    assert "0.1235" not in render.markdown(report, True)
+    assert "12.35" in markdown(report, True)
+    assert "0.1235" not in markdown(report, True)
 
 
 def hostile() -> Report:
@@ -79,14 +82,14 @@ def hostile() -> Report:
 
 
 def test_html_is_escaped() -> None:
-    text = render.html(hostile())
+    text = html(hostile())
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "http" not in text, "nothing is fetched"
 
 
 def test_latex_is_escaped() -> None:
-    text = render.latex(hostile())
+    text = latex(hostile())
     body = [line for line in text.splitlines() if not line.startswith("%")]
     assert any(r"\$x\_1\$ \%" in line for line in body)
     assert r"\toprule" in text
@@ -94,7 +97,7 @@ def test_latex_is_escaped() -> None:
 
 
 def test_a_bar_does_not_break_a_table() -> None:
-    rows = [line for line in render.markdown(hostile()).splitlines() if line.startswith("|")]
+    rows = [line for line in markdown(hostile()).splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
 
 
@@ -102,9 +105,9 @@ def test_best_is_bold_and_marks_follow() -> None:
     one, two = Column("one", OWN, "own run"), Column("two", OWN, "own run")
     line = Line("x", {one: Cell(0.5, marks=("†",)), two: Cell(0.4)})
     report = Report((Board("b", Measure("ndcg", 10), (one, two), (line,)),))
-    assert "**0.5000** †" in render.markdown(report)
-    assert r"\textbf{0.5000}$^\dagger$" in render.latex(report)
-    assert "<b>0.5000</b> †" in render.html(report)
+    assert "**0.5000** †" in markdown(report)
+    assert r"\textbf{0.5000}$^\dagger$" in latex(report)
+    assert "<b>0.5000</b> †" in html(report)
     tied = replace(line, cells={one: Cell(0.5), two: Cell(0.5)})
     both = replace(report, boards=(replace(report.boards[0], lines=(tied,)),))
-    assert render.markdown(both).count("**0.5000**") == 2
+    assert markdown(both).count("**0.5000**") == 2

@@ -57,6 +57,7 @@ def _leaderboard(options: argparse.Namespace) -> None:
     from gtr_beir.files import atomic_write
     from gtr_beir.report import render
     from gtr_beir.report.leaderboard import leaderboard
+    from gtr_beir.report.markdown import markdown
 
     formats = _named(options.format)
     if not formats:
@@ -80,7 +81,7 @@ def _leaderboard(options: argparse.Namespace) -> None:
             handle.write(render.FORMATS[name](report, options.percent))
         print(path)
     if options.print:
-        print(render.markdown(report, options.percent))
+        print(markdown(report, options.percent))
 
 
 def _named(text: str) -> list[str]:

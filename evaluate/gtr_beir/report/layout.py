@@ -1,0 +1,102 @@
+"""What every format of a Report needs: which columns stand together, what is said below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import tabulate
+
+from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Report, Verdict
+from gtr_beir.report.rounding import shown, signed
+
+COLUMNS = 7
+"""Columns of a table on GitHub and on paper, the first of which names the dataset."""
+_NAME = 15
+
+
+def show(cell: Cell, percent: bool = False) -> str:
+    """The value at its own precision, with its marks."""
+    return " ".join([number(cell, percent), *cell.marks])
+
+
+def number(cell: Cell, percent: bool = False) -> str:
+    """The value at its own precision."""
+    return shown(cell.value, cell.decimals, percent=percent)
+
+
+def closing(report: Report) -> list[str]:
+    """Sentences below the boards, of what they hold."""
+    said = [
+        "An average is shown only where a column has every dataset of the set.",
+        "CQADupStack is the mean of its 12 forums, MS MARCO is dev, Touché-2020 is v2 unless it is "
+        "marked.",
+    ]
+    if any(column.group == OWN for board in report.boards for column in board.columns):
+        said.append("Own columns come from the records in this folder.")
+    if any(column.group != OWN for board in report.boards for column in board.columns):
+        said.append("Where each published value comes from is in the CSV file.")
+    return [*said, *(f"{remark}." for remark in report.remarks)]
+
+
+def pieces(board: Board) -> Iterator[tuple[Column, ...]]:
+    """The columns of a board, as many at a time as a narrow page holds."""
+    most = COLUMNS - 1
+    count = -(-len(board.columns) // most)
+    size = -(-len(board.columns) // count)
+    for start in range(0, len(board.columns), size):
+        yield board.columns[start : start + size]
+
+
+def shown_lines(board: Board, columns: Sequence[Column]) -> list[Line]:
+    """The lines that have a value in these columns."""
+    return [line for line in board.lines if any(column in line.cells for column in columns)]
+
+
+def short(name: str) -> str:
+    """A name that fits above a column; its middle is left out if it is long."""
+    if len(name) <= _NAME:
+        return name
+    half = (_NAME - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def reasons(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """Why values are not compared, numbered from 1."""
+    said = dict.fromkeys(v.why_not for v in verdicts if v.why_not)
+    return {reason: place for place, reason in enumerate(said, start=1)}
+
+
+def verdict_rows(verdicts: Sequence[Verdict], percent: bool) -> list[list[str]]:
+    why = reasons(verdicts)
+    rows = []
+    for v in verdicts:
+        interval = ""
+        if v.low is not None and v.high is not None:
+            ends = [shown(end, v.decimals, percent=percent) for end in (v.low, v.high)]
+            interval = f"{ends[0]} to {ends[1]}"
+        place = f" ({why[v.why_not]})" if v.why_not else ""
+        rows.append(
+            [
+                v.system,
+                v.dataset,
+                v.measure,
+                shown(v.own, v.decimals, percent=percent),
+                interval,
+                shown(v.published, v.decimals, percent=percent),
+                f"{short(v.published_system)}, {v.source}",
+                "" if v.why_not else signed(v.difference, v.decimals, percent=percent),
+                v.word + place,
+            ]
+        )
+    return rows
+
+
+VERDICT_HEADERS = (
+    *("System", "Dataset", "Measure", "Own", "95 % interval"),
+    *("Published", "Of", "Difference", "Verdict"),
+)
+
+
+def verdict_table(verdicts: Sequence[Verdict], style: str, percent: bool) -> str:
+    rows = verdict_rows(verdicts, percent)
+    return tabulate.tabulate(rows, VERDICT_HEADERS, style, disable_numparse=True)
