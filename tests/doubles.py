@@ -81,7 +81,7 @@ class WordEncoder:
     prompts: Mapping[str, str] = {"query": "", "document": ""}
     kernels: Mapping[str, str] = {}
     remarks: tuple[str, ...] = ()
-    weights_bytes = 0
+    weights_bytes = parameters = 0
     tokenizer = None
 
     def __init__(self, words: list[str]):

@@ -103,6 +103,7 @@ WITHIN = {
         "layout",
         "markdown",
         "latex",
+        "figures",
         "page",
         "render",
     ],

@@ -34,7 +34,8 @@ class Encoder(Protocol):
     position embeddings allow, None where there is no limit; counts_tokens: whether `Encoded` tells
     tokens and cuts; normalises: vectors have length 1 (cosine), else they are as the model gives
     them (dot); prompts: texts before queries and documents; kernels: facts for the record; remarks:
-    sentences for whoever waits for it; weights_bytes: in memory; tokenizer: None if it is not seen.
+    sentences for whoever waits for it; weights_bytes: in memory;
+    parameters: how many weights, 0 where that is not seen; tokenizer: None if it is not seen.
     """
 
     @property
@@ -75,6 +76,9 @@ class Encoder(Protocol):
 
     @property
     def weights_bytes(self) -> int: ...
+
+    @property
+    def parameters(self) -> int: ...
 
     @property
     def tokenizer(self) -> Tokenizer | None: ...

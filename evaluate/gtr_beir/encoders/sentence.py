@@ -36,7 +36,8 @@ class SentenceModel:
     def __init__(self, folder: CheckpointFolder, *, dtype: str, device: str):
         self.device = torch.device(device)
         self._model = load_library("SentenceTransformer", folder.path, device, torch.float32)
-        self.weights_bytes = 4 * sum(p.numel() for p in self._model.parameters())
+        self.parameters = sum(p.numel() for p in self._model.parameters())
+        self.weights_bytes = 4 * self.parameters
         similarity = self._model.similarity_fn_name
         if similarity not in ("cosine", "dot"):
             raise CheckpointError(

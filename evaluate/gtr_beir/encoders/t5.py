@@ -73,6 +73,7 @@ class T5Model:
         self.device = torch.device(device)
         self.products = products_of(dtype, self.device)
         self.weights_bytes = weights_bytes(shape, self.products)
+        self.parameters = shape.parameters
         self._dtype = DTYPES[self.products]
         self.batch_tokens = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
 

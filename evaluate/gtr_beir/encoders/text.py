@@ -69,6 +69,9 @@ class Model(Protocol):
     @property
     def weights_bytes(self) -> int: ...
 
+    @property
+    def parameters(self) -> int: ...
+
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """float32[n, dimension] on the device, in the order given."""
         ...
@@ -126,6 +129,10 @@ class TextEncoder:
     @property
     def weights_bytes(self) -> int:
         return self.model.weights_bytes
+
+    @property
+    def parameters(self) -> int:
+        return self.model.parameters
 
     @property
     def kernels(self) -> dict[str, str]:

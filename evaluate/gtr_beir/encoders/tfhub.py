@@ -38,7 +38,7 @@ class TfHubEncoder:
     normalises = True
     kernels: Mapping[str, str] = {}
     remarks: tuple[str, ...] = ()
-    weights_bytes = 0
+    weights_bytes = parameters = 0
     tokenizer: Tokenizer | None = None
 
     def __init__(self, path: Path):

@@ -67,6 +67,7 @@ class TokenEncoder:
         self.device, self.dtype = device, dtype
         self.products = products_of(self.dtype, self.device)
         self._model = _load(folder, self.device, self.dtype, self.products)
+        self.parameters = sum(v.numel() for v in self._model.parameters())
         self.weights_bytes = sum(v.nbytes for v in self._model.state_dict().values())
         transformer = self._model[0]
         require_all(transformer.auto_model.state_dict(), folder.encoder)

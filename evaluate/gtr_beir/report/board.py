@@ -20,6 +20,7 @@ GROUPS = (OWN, BM25, COLBERT, GTR, OTHERS)
 """Groups of columns in the order of a board."""
 
 BETTER, WORSE = "†", "‡"
+RAISED = "a raised letter:"
 DIFFERS, CAPPED, FIRST_VERSION = "≠", "c", "v1"
 
 
@@ -44,13 +45,15 @@ class Cell:
 class Column:
     """One system from one source. name: as in folders or in the publication; group: of GROUPS;
     source: short, "own run" for own ones; about: lengths, precision and what else it is of; letter:
-    what stands for it in other cells' `beats`, "" where it was not tested."""
+    what stands for it in other cells' `beats`, "" where it was not tested; parameters: how many
+    weights, 0 where that is not known."""
 
     name: str
     group: str
     source: str
     about: str = ""
     letter: str = ""
+    parameters: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,11 +176,28 @@ class QueryLine:
 
 
 @dataclass(frozen=True)
-class Section:
-    """One dataset that own systems were run on. measure: that queries are looked at by; about: name
-    and value of what is known of it; cells: every measure of every own column; hardest: the queries
-    with the lowest mean over all systems; disagreements: those whose values lie farthest apart."""
+class Contrast:
+    """The two own systems of a dataset that a reader asks about first. a, b: their names;
+    differences: of each query, b - a, in descending order; low, high: 95 % interval of the mean."""
 
+    a: str
+    b: str
+    differences: tuple[float, ...]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """One dataset that own systems were run on.
+
+    dataset: its name, title: of its line; measure: that queries are looked at by; about: name and
+    value of what is known of it; cells: every measure of every own column; hardest: the queries
+    with the lowest mean over all systems; disagreements: those whose values lie farthest apart;
+    contrast: the baseline and the best of the others, or the two best, None where there are no two.
+    """
+
+    dataset: str
     title: str
     measure: Measure
     about: tuple[tuple[str, str], ...]
@@ -185,6 +205,7 @@ class Section:
     hardest: tuple[QueryLine, ...] = ()
     disagreements: tuple[QueryLine, ...] = ()
     warnings: tuple[str, ...] = ()
+    contrast: Contrast | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +224,10 @@ class Report:
     baseline: str = ""
     tests: int = 0
     remarks: tuple[str, ...] = ()
+
+    def pairs_by(self, measure: Measure) -> tuple[Pair, ...]:
+        """Own systems beside each other by one measure: what is corrected together."""
+        return tuple(pair for pair in self.pairs if pair.measure == str(measure))
 
     def frame(self) -> pd.DataFrame:
         """A line a value, unrounded (kind "value"): measure, dataset, system, group, source, value,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-import tabulate
-
-from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Report, Verdict
-from gtr_beir.report.rounding import shown, signed
+from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Overall, Report, Verdict
+from gtr_beir.report.rounding import p_value, shown, signed
 
 COLUMNS = 7
 """Columns of a table on GitHub and on paper, the first of which names the dataset."""
 _NAME = 15
+_Item = TypeVar("_Item")
 
 
 def show(cell: Cell, percent: bool = False) -> str:
@@ -38,13 +38,17 @@ def closing(report: Report) -> list[str]:
     return [*said, *(f"{remark}." for remark in report.remarks)]
 
 
-def pieces(board: Board) -> Iterator[tuple[Column, ...]]:
-    """The columns of a board, as many at a time as a narrow page holds."""
-    most = COLUMNS - 1
-    count = -(-len(board.columns) // most)
-    size = -(-len(board.columns) // count)
-    for start in range(0, len(board.columns), size):
-        yield board.columns[start : start + size]
+def pieces(board: Board, most: int = COLUMNS - 1) -> Iterator[tuple[Column, ...]]:
+    """The columns of a board, at most so many at a time, which is what a narrow page holds."""
+    yield from evenly(board.columns, most)
+
+
+def evenly(items: Sequence[_Item], most: int) -> Iterator[tuple[_Item, ...]]:
+    """As few pieces of at most `most` as there can be, of about the same size."""
+    count = -(-len(items) // most)
+    size = -(-len(items) // count) if items else 1
+    for start in range(0, len(items), size):
+        yield tuple(items[start : start + size])
 
 
 def shown_lines(board: Board, columns: Sequence[Column]) -> list[Line]:
@@ -66,7 +70,11 @@ def reasons(verdicts: Sequence[Verdict]) -> dict[str, int]:
     return {reason: place for place, reason in enumerate(said, start=1)}
 
 
-def verdict_rows(verdicts: Sequence[Verdict], percent: bool) -> list[list[str]]:
+def verdict_rows(
+    verdicts: Sequence[Verdict], percent: bool, *, whole: bool = False
+) -> list[list[str]]:
+    """What VERDICT_HEADERS say of each. whole: names as they are, however long."""
+    cut = str if whole else short
     why = reasons(verdicts)
     rows = []
     for v in verdicts:
@@ -83,7 +91,7 @@ def verdict_rows(verdicts: Sequence[Verdict], percent: bool) -> list[list[str]]:
                 shown(v.own, v.decimals, percent=percent),
                 interval,
                 shown(v.published, v.decimals, percent=percent),
-                f"{short(v.published_system)}, {v.source}",
+                f"{cut(v.published_system)}, {v.source}",
                 "" if v.why_not else signed(v.difference, v.decimals, percent=percent),
                 v.word + place,
             ]
@@ -96,7 +104,23 @@ VERDICT_HEADERS = (
     *("Published", "Of", "Difference", "Verdict"),
 )
 
+OVERALL_HEADERS = (
+    *("System", "less", "Datasets", "Difference", "95 % interval"),
+    *("p by query", "p by dataset", "w/t/l"),
+)
 
-def verdict_table(verdicts: Sequence[Verdict], style: str, percent: bool) -> str:
-    rows = verdict_rows(verdicts, percent)
-    return tabulate.tabulate(rows, VERDICT_HEADERS, style, disable_numparse=True)
+
+def overall_row(one: Overall, percent: bool, *, whole: bool = False) -> list[str]:
+    """What OVERALL_HEADERS say. whole: names as they are, however long."""
+    cut = str if whole else short
+    ends = [signed(end, percent=percent) for end in (one.low, one.high)]
+    return [
+        cut(one.b),
+        cut(one.a),
+        str(len(one.datasets)),
+        signed(one.difference, percent=percent),
+        f"{ends[0]} to {ends[1]}",
+        p_value(one.corrected),
+        p_value(one.corrected_datasets),
+        f"{one.wins}/{one.ties}/{one.losses}",
+    ]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gtr_beir.checkpoints.layout import RELEASED
 from gtr_beir.data.registry import benchmark_names, suite
 from gtr_beir.errors import UsageError
 from gtr_beir.published import PublishedValue, published_values
@@ -28,6 +29,7 @@ from gtr_beir.report.board import (
     GTR,
     LEVEL,
     OTHERS,
+    RAISED,
     WORSE,
     Board,
     Cell,
@@ -38,6 +40,7 @@ from gtr_beir.report.board import (
     Report,
 )
 from gtr_beir.report.own import OwnCells, own_cells, title_of, titles_of
+from gtr_beir.report.pairs import MOST
 from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.sections import sections_of
 from gtr_beir.report.verdicts import SOURCES, verdicts_on
@@ -105,7 +108,7 @@ def leaderboard(
         verdicts=verdicts,
         pairs=tuple(pairs),
         overall=tuple(overall),
-        sections=tuple(sections_of(records, per_query, wanted[0], datasets_dir)),
+        sections=tuple(sections_of(records, per_query, wanted[0], against, datasets_dir)),
         baseline=against,
         tests=tests,
         remarks=tuple(_remarks(records)),
@@ -113,8 +116,14 @@ def leaderboard(
     return replace(report, notes=_notes(report))
 
 
-def _remarks(records: Iterable[Record]) -> Iterator[str]:
+def _remarks(records: Sequence[Record]) -> Iterator[str]:
     """What a reader should know of the records themselves."""
+    systems = len({record.system for record in records})
+    if systems > MOST:
+        yield (
+            f"{systems} own systems are not tested beside each other, which is done for {MOST} at "
+            "most; name some with --systems"
+        )
     for record in records:
         if record.lacks:
             yield (
@@ -171,7 +180,13 @@ def _published_cells(
         marks = (CAPPED,) if capped else ()
         if value.version == FIRST_VERSION:
             marks = (*marks, FIRST_VERSION)
-        column = Column(value.system, _group(value), SOURCES[value.source], _said(value))
+        column = Column(
+            value.system,
+            _group(value),
+            SOURCES[value.source],
+            _said(value),
+            parameters=RELEASED[value.family].parameters if value.family in RELEASED else 0,
+        )
         cells.setdefault(column, {})[title_of(value.dataset)] = Cell(
             value.value, decimals=value.decimals, marks=marks, note=value.provenance
         )
@@ -336,4 +351,15 @@ def _notes(report: Report) -> dict[str, str]:
         for cell in line.cells.values()
         for mark in (*cell.marks, *line.title.split(" "))
     }
-    return {mark: note for mark, note in every.items() if mark in used}
+    notes = {mark: note for mark, note in every.items() if mark in used}
+    if any(
+        cell.beats
+        for board in report.boards
+        for line in board.lines
+        for cell in line.cells.values()
+    ):
+        notes[RAISED] = (
+            "significantly better than the own system of that letter (paired randomisation test, "
+            f"p < {LEVEL:g}, Holm-corrected over all pairs and datasets of a measure)"
+        )
+    return notes

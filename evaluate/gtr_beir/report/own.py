@@ -141,6 +141,11 @@ def columns_of(records: Sequence[Record]) -> dict[tuple[str, str], Column]:
         for system, several in keys.items()
         for key in several
     }
+    sizes: dict[str, int] = {}
+    for record in records:
+        counted = record.facts.get("parameters")
+        if isinstance(counted, int):
+            sizes[_key(record)] = max(counted, sizes.get(_key(record), 0))
     order = sorted(names.values())
     letters = dict(zip(order, LETTERS, strict=False)) if 1 < len(order) <= MOST else {}
     found = {}
@@ -148,7 +153,7 @@ def columns_of(records: Sequence[Record]) -> dict[tuple[str, str], Column]:
         name = names[_key(record)]
         about = _about(record.identity)
         found[record.system, record.dataset] = Column(
-            name, OWN, _OWN_RUN, about, letters.get(name, "")
+            name, OWN, _OWN_RUN, about, letters.get(name, ""), sizes.get(_key(record), 0)
         )
     return found
 

@@ -12,8 +12,9 @@ from gtr_beir.data.registry import registered
 from gtr_beir.data.store import Dataset, datasets_folder, is_here
 from gtr_beir.errors import GtrBeirError
 from gtr_beir.ranking.measures import MEASURES, Measure
+from gtr_beir.ranking.significance import mean_intervals
 from gtr_beir.records import Record
-from gtr_beir.report.board import Cell, Column, QueryLine, Section
+from gtr_beir.report.board import Cell, Column, Contrast, QueryLine, Section
 from gtr_beir.report.own import columns_of, title_of_record, titles_of
 from gtr_beir.report.per_query import PerQuery, Values
 
@@ -25,11 +26,13 @@ def sections_of(
     records: Sequence[Record],
     per_query: PerQuery,
     measure: Measure,
+    baseline: str = "",
     datasets_dir: Path | str | None = None,
 ) -> list[Section]:
     """A section for each dataset that records are of.
 
-    measure: that queries are looked at by; datasets_dir: where the texts of queries are read, if
+    measure: that queries are looked at by; baseline: the own system that a reader compares with, ""
+    for none; datasets_dir: where the texts of queries are read, if
     the very dataset is there.
     """
     titles = titles_of(records)
@@ -42,6 +45,7 @@ def sections_of(
         hardest, disagreements = _queries(values, _texts(here[0], datasets_dir))
         found.append(
             Section(
+                dataset=here[0].dataset,
                 title=title,
                 measure=measure,
                 about=tuple(_about(here[0])),
@@ -49,6 +53,7 @@ def sections_of(
                 hardest=hardest,
                 disagreements=disagreements,
                 warnings=tuple(line for record in here for line in _warnings(record)),
+                contrast=_contrast(values, baseline),
             )
         )
     return found
@@ -120,6 +125,25 @@ def _queries(
     hardest = np.lexsort((np.arange(len(query_ids)), -spread, table.mean(axis=0)))
     apart = np.lexsort((np.arange(len(query_ids)), -spread))
     return lines(hardest), lines(apart[spread[apart] > 0])
+
+
+def _contrast(values: Mapping[Column, Values], baseline: str) -> Contrast | None:
+    ranked = sorted(values, key=lambda column: (-float(values[column].values.mean()), column.name))
+    first = next((column for column in ranked if column.name == baseline), None)
+    others = [column for column in ranked if column != first]
+    if first is None and len(others) > 1:
+        first = others.pop(1)
+    if first is None or not others or values[first].query_ids != values[others[0]].query_ids:
+        return None
+    differences = values[others[0]].values - values[first].values
+    (low,), (high,) = mean_intervals(differences[:, None], parts=values[first].parts)
+    return Contrast(
+        first.name,
+        others[0].name,
+        tuple(np.sort(differences)[::-1].tolist()),
+        float(low),
+        float(high),
+    )
 
 
 def _texts(record: Record, datasets_dir: Path | str | None) -> Mapping[str, str]:

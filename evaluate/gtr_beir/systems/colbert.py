@@ -143,6 +143,7 @@ class ColbertSystem:
             "products": self.encoder.products,
             "query_tokens": int(search.queries.lengths.sum()),
             "dimension": self.encoder.dimension,
+            "parameters": self.encoder.parameters,
         }
         if options.rerank is not None:
             facts["reranked"] = int((options.rerank.doc_rows >= 0).sum())

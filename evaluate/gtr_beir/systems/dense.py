@@ -127,6 +127,7 @@ class DenseSystem:
             "query_tokens": int(search.queries["tokens"].sum()),
             "queries_truncated": int(search.queries["truncated"].sum()),
             "dimension": self.encoder.dimension,
+            "parameters": self.encoder.parameters,
         }
         if not self.encoder.counts_tokens:
             facts |= dict.fromkeys(_COUNTED)
