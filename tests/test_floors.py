@@ -103,6 +103,7 @@ WITHIN = {
         "exchange",
         "mteb_export",
         "model_card",
+        "mteb_files",
         "leaderboard",
         "layout",
         "markdown",
