@@ -50,6 +50,7 @@ def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     for file in (
         "py.typed",
         "data/datasets.json",
+        "published/mteb_tasks.csv",
         "published/published.csv",
         "demo/dataset/corpus.jsonl",
         "demo/checkpoint/model.safetensors",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import gtr_beir
 from gtr_beir.cli.data import add_datasets
+from gtr_beir.cli.export import add_export
 from gtr_beir.cli.models import add_models
 from gtr_beir.cli.options import Commands
 from gtr_beir.cli.plan import add_plan
@@ -64,6 +65,7 @@ def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:
     add_leaderboard(commands)
     add_score(commands)
     add_compare(commands)
+    add_export(commands)
     for add in further:
         add(commands)
     return parser

@@ -47,6 +47,16 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
         help="order of own systems: by their mean over the shown datasets, or by name "
         "(default: mean)",
     )
+    parser.add_argument(
+        "--with",
+        dest="beside",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FOLDER",
+        help="also show MTEB's result files in this folder, such as mteb's cache; give --with "
+        "again for each further one",
+    )
     parser.add_argument("--percent", action="store_true", help="show scores times 100")
     parser.add_argument("--print", action="store_true", help="also print the markdown")
     results_folder(parser)
@@ -74,6 +84,7 @@ def _leaderboard(options: argparse.Namespace) -> None:
         systems=_named(options.systems),
         datasets=_named(options.datasets),
         sort=options.sort,
+        beside=options.beside,
     )
     for name in formats:
         path = options.results_dir / f"leaderboard.{render.SUFFIXES[name]}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import functools
 import importlib.resources
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 DECIMALS = {
@@ -88,7 +88,7 @@ def published_values() -> tuple[PublishedValue, ...]:
     source = importlib.resources.files("gtr_beir.published").joinpath("published.csv")
     text = source.read_text(encoding="utf-8")
     values = tuple(_value(row) for row in csv.DictReader(text.splitlines()))
-    return (*values, *_forum_means(values))
+    return (*values, *forum_means(values))
 
 
 def _value(row: dict[str, str]) -> PublishedValue:
@@ -101,7 +101,7 @@ def _value(row: dict[str, str]) -> PublishedValue:
     return PublishedValue(**{**row, **numbers})  # type: ignore[arg-type]
 
 
-def _forum_means(values: tuple[PublishedValue, ...]) -> Iterator[PublishedValue]:
+def forum_means(values: Iterable[PublishedValue]) -> Iterator[PublishedValue]:
     """CQADupStack from a source that publishes its 12 forums only: their unweighted mean."""
     forums: dict[tuple[str, str, str], list[PublishedValue]] = {}
     for value in values:

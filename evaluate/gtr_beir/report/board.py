@@ -15,8 +15,9 @@ from gtr_beir.report.rounding import as_shown
 
 LEVEL = 0.05
 """What counts as significant."""
-OWN, BM25, COLBERT, GTR, OTHERS = "own", "BM25", "ColBERT", "GTR", "others"
-GROUPS = (OWN, BM25, COLBERT, GTR, OTHERS)
+OWN, BESIDE, BM25, COLBERT, GTR = "own", "beside", "BM25", "ColBERT", "GTR"
+OTHERS = "others"
+GROUPS = (OWN, BESIDE, BM25, COLBERT, GTR, OTHERS)
 """Groups of columns in the order of a board."""
 
 BETTER, WORSE = "†", "‡"

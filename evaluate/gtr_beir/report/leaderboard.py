@@ -19,6 +19,7 @@ from gtr_beir.published import PublishedValue, published_values
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import Record, read_all
 from gtr_beir.report.board import (
+    BESIDE,
     BETTER,
     BM25,
     CAPPED,
@@ -39,6 +40,7 @@ from gtr_beir.report.board import (
     Pair,
     Report,
 )
+from gtr_beir.report.mteb_files import mteb_values
 from gtr_beir.report.own import OwnCells, own_cells, title_of, titles_of
 from gtr_beir.report.pairs import MOST
 from gtr_beir.report.per_query import PerQuery
@@ -72,21 +74,24 @@ def leaderboard(
     datasets: Sequence[str] = (),
     sort: str = "mean",
     datasets_dir: Path | str | None = None,
+    beside: Sequence[Path | str] = (),
 ) -> Report:
     """The report of a results folder.
 
     published: beside published numbers; baseline: the own system that the others are tested against
     (None: an own BM25 if there is one, "" for none); systems, datasets: those alone are shown (own
     ones by name); sort: own columns by "mean" over the shown datasets, or by "name"; datasets_dir:
-    where the texts of queries are, if they are to be shown. Raises UsageError for a name that there
-    is not.
+    where the texts of queries are, if they are to be shown; beside: folders of MTEB's results,
+    shown and compared like published numbers. Raises UsageError for a name or a folder that there
+    is not, InputError for a file that is none of MTEB's.
     """
     folder = Path(results_dir)
     records = _chosen(list(read_all(folder)), systems, datasets)
-    values = published_values() if published else ()
     wanted = [Measure.parse(m) if isinstance(m, str) else m for m in measures]
     if not wanted:
         raise UsageError("no measure was named; give at least one, such as NDCG@10")
+    given, left_out = mteb_values([Path(path) for path in beside], wanted)
+    values = (*(published_values() if published else ()), *given)
     if sort not in ("mean", "name"):
         raise UsageError(f"there is no order '{sort}'; choose 'mean' or 'name'")
     against = _baseline(records, baseline)
@@ -111,7 +116,7 @@ def leaderboard(
         sections=tuple(sections_of(records, per_query, wanted[0], against, datasets_dir)),
         baseline=against,
         tests=tests,
-        remarks=tuple(_remarks(records)),
+        remarks=(*_remarks(records), *left_out),
     )
     return replace(report, notes=_notes(report))
 
@@ -183,7 +188,7 @@ def _published_cells(
         column = Column(
             value.system,
             _group(value),
-            SOURCES[value.source],
+            SOURCES.get(value.source, value.source),
             _said(value),
             parameters=RELEASED[value.family].parameters if value.family in RELEASED else 0,
         )
@@ -194,6 +199,8 @@ def _published_cells(
 
 
 def _group(value: PublishedValue) -> str:
+    if value.source not in SOURCES:
+        return BESIDE
     pair = (value.source, value.system)
     if value.source in _GTRSOURCES:
         return GTR
@@ -224,7 +231,7 @@ def _boards(
     mine = list(dict.fromkeys(titles[r.dataset, r.fingerprints["dataset"]] for r in records))
     order = [title_of(name) for name in (datasets or benchmark_names())]
     mine.sort(key=lambda title: (title not in order, order.index(title) if title in order else 0))
-    beside = [c for c in published if c.group in (BM25, COLBERT, GTR)]
+    beside = [c for c in published if c.group in (BESIDE, BM25, COLBERT, GTR)]
     rest = [c for c in published if c.group == OTHERS]
     whole = [*order]
     boards = []

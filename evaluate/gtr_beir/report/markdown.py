@@ -59,7 +59,7 @@ def markdown(report: Report, percent: bool = False) -> str:
             for reason, place in reasons(report.verdicts).items()
         ]
         parts.append("")
-    parts.append(_wrapped(" ".join(closing(report))))
+    parts.append(_wrapped(_plain(" ".join(closing(report)))))
     return "\n".join(parts) + "\n"
 
 

@@ -19,7 +19,7 @@ SOURCES = {
     "mteb-results": "MTEB",
     "colbertv2-paper": "ColBERTv2",
 }
-"""What a source is called above a column."""
+"""What a source is called above a column; a folder that was given is called by its own name."""
 
 
 def verdicts_on(
@@ -70,7 +70,7 @@ def held_against(
                 high=interval[1],
                 published=value.value,
                 decimals=value.decimals,
-                source=SOURCES[value.source],
+                source=SOURCES.get(value.source, value.source),
                 published_system=value.system,
                 agrees=not why_not and value.agrees(own),
                 why_not=why_not,
