@@ -232,7 +232,7 @@ def test_an_older_record_is_told(tmp_path: Path) -> None:
         "old on scifact: the record is of an older version and lacks 41 measures"
         in (report.remarks[0])
     )
-    assert report.remarks[0] in markdown(report).replace("\n  ", " ")
+    assert report.remarks[0] in markdown(report).replace("\n  ", " ").replace("\\`", "`")
 
 
 def test_best_is_what_is_read() -> None:

@@ -41,6 +41,8 @@ _MARKERS = "osD^vPX*"
 _GROUP_MARKERS = {OWN: "o", BM25: "s", COLBERT: "D", GTR: "^"}
 _LOOKS = {OWN: _INK[1], BM25: _INK[3], COLBERT: _INK[4], GTR: _INK[2]}
 _SHOWN_DATASETS = 20
+_LONG = 24
+"""Characters of a dataset's name beside an axis."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _sizes(report: Report) -> Figure | None:
         _name(axes, column.name, (column.parameters, line.cells[column].value))
     for column, dashes in zip(_lexical(board, line), ("--", ":"), strict=False):
         value = line.cells[column].value
-        label = f"{column.name} ({column.source})"
+        label = f"{short(column.name)} ({column.source})"
         axes.axhline(value, color=_INK[3], linestyle=dashes, label=label)
     axes.set_xscale("log")
     axes.set_xlim(min(c.parameters for c in placed) / 1.6, max(c.parameters for c in placed) * 2.6)
@@ -108,7 +110,7 @@ def _sizes(report: Report) -> Figure | None:
     axes.set_xlabel("parameters of the encoder")
     axes.set_ylabel(board.measure.title)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-    where = line.title
+    where = short(line.title, _LONG)
     rises = all(a <= b for a, b in itertools.pairwise(values))
     if len(values) > 1:
         how = "rises with every size" if rises else "does not rise with every size"
@@ -184,7 +186,7 @@ def _differences(report: Report) -> Figure | None:
             markerfacecolor=_INK[at % len(_INK)] if column.group == OWN else "white",
             label=f"{short(column.name)} ({column.source})",
         )
-    axes.set_yticks(range(len(titles)), titles)
+    axes.set_yticks(range(len(titles)), [short(title, _LONG) for title in titles])
     axes.set_ylim(len(titles) - 0.5, -0.5)
     axes.set_xlabel(f"{measure.title} less BM25's")
     axes.legend(
@@ -197,7 +199,7 @@ def _differences(report: Report) -> Figure | None:
     told, base = chosen[0] if own else chosen[-1]
     known = [lines[t] for t in titles if told in lines[t] and base in lines[t]]
     above = sum(here[told] > here[base] for here in known)
-    title = f"{short(told.name)} is above {base.name} on {above} of {len(known)} datasets"
+    title = f"{short(told.name)} is above {short(base.name)} on {above} of {len(known)} datasets"
     caption = (
         "Filled: own runs against the own baseline. Hollow: published GTR against Anserini's "
         "multifield BM25. Right of the line is better than BM25."
@@ -246,12 +248,13 @@ def _two_measures(report: Report) -> Figure | None:
     axes.set_ylabel(measures[1].title)
     best = [max((values[at], name) for (name, _), values in points.items())[1] for at in (0, 1)]
     names = [measure.title for measure in measures]
+    where = short(line.title, _LONG)
     title = (
-        f"{line.title}: {short(best[0])} leads by both measures"
+        f"{where}: {short(best[0])} leads by both measures"
         if best[0] == best[1]
-        else f"{line.title}: {short(best[0])} leads by {names[0]}, {short(best[1])} by {names[1]}"
+        else f"{where}: {short(best[0])} leads by {names[0]}, {short(best[1])} by {names[1]}"
     )
-    caption = f"{names[1]} against {names[0]} on {line.title}. Filled: own runs; hollow: published."
+    caption = f"{names[1]} against {names[0]} on {where}. Filled: own runs; hollow: published."
     return _finished(canvas, "recall", title, caption)
 
 
@@ -289,10 +292,10 @@ def _contrast(section: Section) -> Figure | None:
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     won, lost = int((differences > 0).sum()), int((differences < 0).sum())
     title = (
-        f"{section.title}: {short(contrast.b)} gains on {won:,}, loses on {lost:,} "
+        f"{short(section.title, _LONG)}: {short(contrast.b)} gains on {won:,}, loses on {lost:,} "
         f"of {len(differences):,} queries"
     )
-    caption = f"{section.measure.title} of {contrast.b} less {contrast.a}'s, query by query."
+    caption = f"{section.measure.title} of {short(contrast.b)} less {short(contrast.a)}'s, sorted."
     return _finished(canvas, f"queries-{section.dataset.replace('/', '-')}", title, caption)
 
 

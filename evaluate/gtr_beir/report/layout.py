@@ -56,11 +56,12 @@ def shown_lines(board: Board, columns: Sequence[Column]) -> list[Line]:
     return [line for line in board.lines if any(column in line.cells for column in columns)]
 
 
-def short(name: str) -> str:
-    """A name that fits above a column; its middle is left out if it is long."""
-    if len(name) <= _NAME:
+def short(name: str, most: int = _NAME) -> str:
+    """A name of at most so many characters, which is what fits above a column; its middle is left
+    out if it is long."""
+    if len(name) <= most:
         return name
-    half = (_NAME - 1) // 2
+    half = (most - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
 
 

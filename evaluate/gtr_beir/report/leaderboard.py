@@ -108,12 +108,13 @@ def leaderboard(
         there = _published_cells(values, measure)
         boards += _boards(measure, records, own.cells, there, datasets, sort)
     verdicts = tuple(verdicts_on(records, values, per_query))
+    sections = sections_of(records, per_query, wanted[0], against, datasets_dir)
     report = Report(
         boards=tuple(boards),
         verdicts=verdicts,
         pairs=tuple(pairs),
         overall=tuple(overall),
-        sections=tuple(sections_of(records, per_query, wanted[0], against, datasets_dir)),
+        sections=tuple(sorted(sections, key=lambda section: _place(section.title, datasets))),
         baseline=against,
         tests=tests,
         remarks=(*_remarks(records), *left_out),
@@ -230,7 +231,7 @@ def _boards(
     titles = titles_of(records)
     mine = list(dict.fromkeys(titles[r.dataset, r.fingerprints["dataset"]] for r in records))
     order = [title_of(name) for name in (datasets or benchmark_names())]
-    mine.sort(key=lambda title: (title not in order, order.index(title) if title in order else 0))
+    mine.sort(key=lambda title: _place(title, datasets))
     beside = [c for c in published if c.group in (BESIDE, BM25, COLBERT, GTR)]
     rest = [c for c in published if c.group == OTHERS]
     whole = [*order]
@@ -250,6 +251,13 @@ def _boards(
             _board(title, measure, _ordered(rest, published, whole), whole, own, published)
         )
     return [board for board in boards if board.columns and board.lines]
+
+
+def _place(title: str, datasets: Sequence[str]) -> int:
+    """Where a dataset's line stands: as they were named, else as the benchmark lists them; a user's
+    own last."""
+    order = [title_of(name) for name in (datasets or benchmark_names())]
+    return order.index(title) if title in order else len(order)
 
 
 def _has_a_set(cells: Mapping[str, Cell]) -> bool:
