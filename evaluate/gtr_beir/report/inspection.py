@@ -32,7 +32,7 @@ from gtr_beir.report.token_counts import TokenCount
 
 TOP = 10
 """First documents of each ranking that are looked at."""
-MOST = 8
+MOST = 6
 """Results beside each other, as many as a terminal is wide enough for."""
 
 

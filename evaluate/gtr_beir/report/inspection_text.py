@@ -163,7 +163,7 @@ def terminal(inspection: Inspection) -> str:
             for one in documents:
                 lines += _terminal_document(inspection, one)
             if more:
-                lines.append(" " * (len(labels) + 13) + _more(more))
+                lines.append(f"   {_more(more)}")
     return "\n".join(lines) + "\n"
 
 
