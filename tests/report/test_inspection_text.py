@@ -64,8 +64,7 @@ def inspection(systems: int = 2) -> Inspection:
         Measure("ndcg", 10),
         "the 2 queries with the lowest NDCG@10 of A",
         tuple(
-            InspectedSystem("ABCDEF"[n], f"system-{n}", 1000, identities[n])
-            for n in range(systems)
+            InspectedSystem("ABCDEF"[n], f"system-{n}", 1000, identities[n]) for n in range(systems)
         ),
         (query, replace(query, id="q2")),
     )
