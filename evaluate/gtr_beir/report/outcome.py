@@ -12,13 +12,13 @@ from pathlib import Path
 from gtr_beir.errors import RequirementError, UsageError
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import RECORD, RUN, Record
+from gtr_beir.report.board import LEVEL
 from gtr_beir.report.comparison import (
     DatasetComparison,
     Paired,
     compare_pairs,
     paired_results,
 )
-from gtr_beir.report.own import LEVEL
 from gtr_beir.report.plain_text import clean
 from gtr_beir.report.rounding import p_value, shown, signed
 
