@@ -222,7 +222,7 @@ def test_a_document_of_the_query_s_own_id(world: World) -> None:
 def test_worst_first_then_the_deepest_then_the_id(world: World) -> None:
     """q1 has half of its gain; of those with nothing, q3's answer was found, q2's and q4's not."""
     a = world.told("a", q1="d2", q2="d1 d3", q3="d1 d2 q4 d3", q4="d2")
-    found = world.inspect(a, worst=3, measure="ndcg@3")  # type: ignore[arg-type]
+    found = world.inspect(a, worst=3, measure="ndcg@3")
     assert [query.id for query in found.queries] == ["q2", "q4", "q3"]
     assert found.chosen == "the 3 queries with the lowest NDCG@3 of A"
 
@@ -234,6 +234,14 @@ def test_changed_most_first_and_losses_before_gains(world: World) -> None:
     assert [query.id for query in found.queries] == ["q2", "q4", "q3", "q1"]
     c = world.told("c", q1="d3", q2="d2", q3="d1", q4="d1")
     assert world.inspect(a, a, c).queries[0].id == "q1"
+
+
+def test_of_equal_losses_the_deepest_comes_first(world: World) -> None:
+    """B has q2's answer in rank 4, and q3's nowhere."""
+    a = world.told("a", q2="d2", q3="d3")
+    b = world.told("b", q2="d1 d3 q4 d2", q3="d1")
+    found = world.inspect(a, b, worst=1, measure="ndcg@3")
+    assert [query.id for query in found.queries] == ["q3"]
 
 
 def test_frame_has_a_line_for_each_query_document_and_system(world: World) -> None:
@@ -283,7 +291,9 @@ def test_another_copy_of_the_dataset(world: World, tmp_path: Path) -> None:
     record = world.results / "a" / "own" / RECORD
     other = record.read_text().replace(world.dataset.fingerprint, "f" * 64)
     record.write_text(other)
-    with pytest.raises(UsageError, match="is of another copy of own than"):
+    with pytest.raises(
+        UsageError, match="is of another dataset, or another copy of it, than .*own; give -d"
+    ):
         world.inspect(a)
 
 

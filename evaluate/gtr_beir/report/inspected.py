@@ -50,6 +50,11 @@ class Ranked:
         places = np.flatnonzero(self.run.doc_rows[query] == document)
         return int(places[0]) + 1 if len(places) else None
 
+    def best_rank(self, query: int, documents: Iterable[int]) -> int:
+        """Of the one that is ranked first; depth + 1 if the ranking has none of them."""
+        ranks = (self.rank(query, document) for document in documents)
+        return min((rank for rank in ranks if rank is not None), default=self.depth + 1)
+
 
 def open_ranked(given: Path, dataset: Dataset, results: Path, datasets: Path) -> Ranked:
     """The result that a path or a name in the results folder stands for.
@@ -65,8 +70,8 @@ def open_ranked(given: Path, dataset: Dataset, results: Path, datasets: Path) ->
     record = Record.read(folder)
     if record.fingerprints["dataset"] != dataset.fingerprint:
         raise UsageError(
-            f"{folder} is of another copy of {record.dataset} than {datasets / dataset.name}; give "
-            "--datasets-dir with the one it was run on, or run it again"
+            f"{folder} is of another dataset, or another copy of it, than {datasets / dataset.name}; "
+            "give -d and --datasets-dir of the one it was run on, or run it again"
         )
     if hash_file(path) != record.fingerprints["run"]:
         raise StoreError(f"{path} is not the run of its record; run again with --again")

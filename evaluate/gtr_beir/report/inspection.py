@@ -220,8 +220,8 @@ def _most_telling(
     values: float64[systems, queries]. One result: lowest value first. Several: the greatest change
     from the first result to any other first, a loss before a gain. Many queries have the same
     value, 0 above all. Of these come first those where a cause can be seen: the more of a relevant
-    document was cut off, the sooner; then those whose best relevant document the first result has
-    deepest, for that is the greatest distance from success; then by query id.
+    document was cut off, the sooner; then those whose best relevant document one of the results
+    has deepest, for that is the greatest distance from success; then by query id.
     """
     if len(values) == 1:
         first = [(value, False) for value in values[0].tolist()]
@@ -238,10 +238,9 @@ def _most_telling(
     corpus.bring(document for row in tied for document in relevant[row])
     keys = {}
     for row in rows:
-        ranks = [ranked[0].rank(row, document) for document in relevant[row]]
-        best = min((rank for rank in ranks if rank is not None), default=ranked[0].depth + 1)
+        deepest = max(one.best_rank(row, relevant[row]) for one in ranked)
         lost = max((corpus.share_cut(d) for d in relevant[row]), default=0.0) if row in tied else 0
-        keys[row] = (*first[row], -lost, -best, dataset.query_ids[row])
+        keys[row] = (*first[row], -lost, -deepest, dataset.query_ids[row])
     return sorted(rows, key=lambda row: keys[row])[:many]
 
 
