@@ -156,7 +156,7 @@ class World:
         return name
 
     def inspect(
-        self, *names: str | Path, queries: Sequence[str] = (), **choices: int
+        self, *names: str | Path, queries: Sequence[str] = (), **choices: int | str
     ) -> Inspection:
         return inspect_results(
             names,
@@ -292,7 +292,7 @@ def test_another_copy_of_the_dataset(world: World, tmp_path: Path) -> None:
     other = record.read_text().replace(world.dataset.fingerprint, "f" * 64)
     record.write_text(other)
     with pytest.raises(
-        UsageError, match="is of another dataset, or another copy of it, than .*own; give -d"
+        UsageError, match=r"is of another dataset, or another copy of it, than .*own; give -d"
     ):
         world.inspect(a)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from markdown_it import MarkdownIt
 
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
@@ -130,8 +131,7 @@ def test_a_terminal_gets_nothing_to_obey() -> None:
 
 
 def test_markdown_is_text_and_tables_alone() -> None:
-    renderer = pytest.importorskip("markdown_it", reason="another package brings it")
-    gfm = renderer.MarkdownIt("gfm-like", {"linkify": False, "html": True})
+    gfm = MarkdownIt("gfm-like", {"linkify": False, "html": True})
     for given in (inspection(), hostile()):
         found = gfm.render(markdown(given))
         tags = set(re.findall(r"</?([a-z0-9]+)", found))

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from tests.report.results import record, write
 
 from gtr_beir import cli
@@ -230,7 +231,6 @@ def test_names_are_harmless(tmp_path: Path) -> None:
     a, b = values("a", name, 0.5, 0.5), values("b", name, 0.4, 0.4)
     outcome = outcome_of(a, [b], NDCG, [Requirement.parse("ndcg@10 > 0")])
     assert "\x1b" not in terminal(outcome) + markdown(outcome)
-    renderer = pytest.importorskip("markdown_it", reason="another package brings it")
-    found = renderer.MarkdownIt("gfm-like", {"linkify": False}).render(markdown(outcome))
+    found = MarkdownIt("gfm-like", {"linkify": False}).render(markdown(outcome))
     tags = set(re.findall(r"</?([a-z0-9]+)", found))
     assert tags == {"h2", "ul", "li", "strong", "table", "thead", "tbody", "tr", "th", "td", "p"}

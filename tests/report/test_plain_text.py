@@ -8,6 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from gtr_beir.report.plain_text import (
     cells,
@@ -101,8 +102,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
     """A renderer of GitHub's markdown gives one paragraph, in which the text stands as it is."""
-    markdown = pytest.importorskip("markdown_it", reason="another package brings it")
-    renderer = markdown.MarkdownIt("gfm-like", {"linkify": False, "html": True})
+    renderer = MarkdownIt("gfm-like", {"linkify": False, "html": True})
     found = renderer.render("\n".join(markdown_lines(text, 100))).strip()
     assert found.startswith("<p>")
     assert found.endswith("</p>")
@@ -113,10 +113,9 @@ def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
 
 def test_no_line_of_markdown_begins_a_list_or_a_heading() -> None:
     """Also where a break puts a mark at the beginning."""
-    markdown = pytest.importorskip("markdown_it", reason="another package brings it")
     text = "word " * 4 + "- a 1. b # c === --- + d"
     for width in range(6, 40):
-        found = markdown.MarkdownIt().render("\n".join(markdown_lines(text, width)))
+        found = MarkdownIt().render("\n".join(markdown_lines(text, width)))
         assert found.count("<") == 2, found
 
 

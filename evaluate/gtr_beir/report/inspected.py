@@ -70,8 +70,9 @@ def open_ranked(given: Path, dataset: Dataset, results: Path, datasets: Path) ->
     record = Record.read(folder)
     if record.fingerprints["dataset"] != dataset.fingerprint:
         raise UsageError(
-            f"{folder} is of another dataset, or another copy of it, than {datasets / dataset.name}; "
-            "give -d and --datasets-dir of the one it was run on, or run it again"
+            f"{folder} is of another dataset, or another copy of it, than "
+            f"{datasets / dataset.name}; give -d and --datasets-dir of the one it was run on, or "
+            "run it again"
         )
     if hash_file(path) != record.fingerprints["run"]:
         raise StoreError(f"{path} is not the run of its record; run again with --again")
