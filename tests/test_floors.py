@@ -88,7 +88,7 @@ WITHIN = {
         "colbert",
         "costs",
     ],
-    "cli": ["options", "run", "plan", "data", "models", "reports", "export"],
+    "cli": ["options", "run", "plan", "data", "models", "reports", "export", "compare", "inspect"],
     "report": [
         "rounding",
         "dataset_table",
@@ -111,6 +111,13 @@ WITHIN = {
         "figures",
         "page",
         "render",
+        "plain_text",
+        "token_counts",
+        "inspected",
+        "inspection",
+        "inspection_text",
+        "outcome",
+        "outcome_text",
     ],
 }
 NEVER = {("report", "evaluation")}

@@ -6,6 +6,7 @@ GtrBeirError                 exit code 1: the work failed
  ├── StoreError              something in the cache or the results is damaged or not there
  ├── CheckpointError         a checkpoint is not what it should be
  ├── FetchError              a download did not end in the right bytes
+ ├── RequirementError        a comparison does not show what was required of it
  └── NumericalError          vectors or scores that are not finite, measures outside [0, 1]
 
 Every message is one sentence: what, where, and what to do next. The command line prints the one
@@ -54,6 +55,10 @@ class CheckpointError(GtrBeirError):
 
 class FetchError(GtrBeirError):
     """A download that did not end in the right bytes."""
+
+
+class RequirementError(GtrBeirError):
+    """A difference that a gate (`compare --require`) does not let pass."""
 
 
 class NumericalError(GtrBeirError):

@@ -30,6 +30,7 @@ class TransformersTokenizer(Protocol):
     model_max_length: int
     pad_token_id: int | None
     eos_token_id: int | None
+    unk_token_id: int | None
 
     def __call__(self, text: str) -> Mapping[str, list[int]]: ...
 

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 import gtr_beir
+from gtr_beir.cli.compare import add_compare
 from gtr_beir.cli.data import add_datasets
 from gtr_beir.cli.export import add_export
+from gtr_beir.cli.inspect import add_inspect
 from gtr_beir.cli.models import add_models
 from gtr_beir.cli.options import Commands
 from gtr_beir.cli.plan import add_plan
-from gtr_beir.cli.reports import add_compare, add_leaderboard, add_score
+from gtr_beir.cli.reports import add_leaderboard, add_score
 from gtr_beir.cli.run import add_run
 from gtr_beir.errors import GtrBeirError
 
@@ -66,6 +68,7 @@ def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:
     add_score(commands)
     add_compare(commands)
     add_export(commands)
+    add_inspect(commands)
     for add in further:
         add(commands)
     return parser

@@ -1,4 +1,4 @@
-"""`gtr-beir leaderboard`, `score` and `compare`."""
+"""`gtr-beir leaderboard` and `score`."""
 
 from __future__ import annotations
 
@@ -138,29 +138,3 @@ def _score(options: argparse.Namespace) -> None:
     print(f"{'queries':15} {len(values)}")
     if options.per_query:
         write_per_query(options.per_query, values)
-
-
-def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "compare",
-        help="compare two results by paired significance tests",
-        description="Compare two results by paired tests over the same queries. A and B are "
-        "folders of a system (every dataset that both have is compared), folders of one dataset, "
-        "or queries.csv files.",
-    )
-    parser.add_argument("a", type=Path, help="the first result: a folder or a queries.csv file")
-    parser.add_argument("b", type=Path, help="the second result: a folder or a queries.csv file")
-    parser.add_argument(
-        "--measure", default="ndcg@10", help="measure to compare (default: ndcg@10)"
-    )
-    parser.set_defaults(act=_compare)
-
-
-def _compare(options: argparse.Namespace) -> None:
-    from gtr_beir.ranking.measures import Measure
-    from gtr_beir.report.comparison import compare_results, comparison_table
-
-    measure = Measure.parse(options.measure)
-    results = compare_results(options.a, options.b, str(measure))
-    print(f"{measure.title}: A is {options.a}, B is {options.b}\n")
-    print(comparison_table(results))

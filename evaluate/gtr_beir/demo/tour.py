@@ -47,6 +47,7 @@ def tour(results: Path = RESULTS) -> int:
         ["run", "bm25-flat", *run],
         ["run", f"colbert:{COLBERT_DIR}", "--label", "toy-colbert", *run],
         ["compare", str(results / "bm25-flat"), str(results / "toy-gtr")],
+        ["inspect", "bm25-flat", "toy-gtr", "-d", "demo", "--worst", "1", *folder],
         ["leaderboard", *folder],
     ]
     for command in commands:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import tabulate
 
 from gtr_beir.errors import InputError, UsageError
 from gtr_beir.ranking.significance import Comparison, compare, holm
-from gtr_beir.records import PER_QUERY
+from gtr_beir.records import PER_QUERY, RECORD, Record
 from gtr_beir.report.per_query import read_per_query
 from gtr_beir.report.rounding import p_value, shown, signed
 
@@ -25,10 +26,24 @@ class DatasetComparison:
     p_holm: float
 
 
-def compare_results(a: Path, b: Path, measure: str) -> list[DatasetComparison]:
-    """Compare every dataset that both results have.
+@dataclass(frozen=True)
+class Paired:
+    """Per-query values of two results on one dataset. a, b: float64[n], in the order of query_ids;
+    file_a, file_b: where they were read."""
 
-    Raises UsageError if there is none, InputError if the files are not over the same queries.
+    dataset: str
+    query_ids: tuple[str, ...]
+    a: npt.NDArray[np.float64]
+    b: npt.NDArray[np.float64]
+    file_a: Path
+    file_b: Path
+
+
+def paired_results(a: Path, b: Path, measure: str) -> list[Paired]:
+    """The values of every dataset that both results have.
+
+    Raises UsageError if there is none, or if the records beside the values are of different copies
+    of a dataset, and InputError if the files are not over the same queries.
     """
     files_a, files_b = _per_query_files(a), _per_query_files(b)
     shared = [name for name in files_a if name in files_b]
@@ -40,12 +55,33 @@ def compare_results(a: Path, b: Path, measure: str) -> list[DatasetComparison]:
         pairs = [(name, files_a[name], files_b[name]) for name in shared]
     if not pairs:
         raise UsageError(f"{a} and {b} have no dataset in common")
-    results = [(name, compare(*_paired(one, two, measure))) for name, one, two in pairs]
+    for _, one, two in pairs:
+        if not (a.is_file() or b.is_file()):
+            _require_one_dataset(one.parent, two.parent)
+    return [_paired(name, one, two, measure) for name, one, two in pairs]
+
+
+def compare_pairs(pairs: Sequence[Paired]) -> list[DatasetComparison]:
+    """Test every pair; p is corrected over all of them."""
+    results = [(pair.dataset, compare(pair.a, pair.b)) for pair in pairs]
     corrected = holm([result.p_randomisation for _, result in results])
     return [
         DatasetComparison(name, result, p)
         for (name, result), p in zip(results, corrected, strict=True)
     ]
+
+
+def _require_one_dataset(one: Path, two: Path) -> None:
+    """UsageError if the records in two folders are of different datasets."""
+    if not ((one / RECORD).is_file() and (two / RECORD).is_file()):
+        return
+    records = [Record.read(folder) for folder in (one, two)]
+    first, second = (record.fingerprints["dataset"] for record in records)
+    if first != second:
+        raise UsageError(
+            f"{one} and {two} are of different datasets, or of different copies of one "
+            f"({first[:8]} and {second[:8]}); run both on the same"
+        )
 
 
 def _per_query_files(path: Path) -> dict[str, Path]:
@@ -59,9 +95,7 @@ def _per_query_files(path: Path) -> dict[str, Path]:
     return found
 
 
-def _paired(
-    one: Path, two: Path, measure: str
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _paired(name: str, one: Path, two: Path, measure: str) -> Paired:
     columns = []
     for path in (one, two):
         table = read_per_query(path)
@@ -77,11 +111,20 @@ def _paired(
             "on the same dataset",
             path=two,
         )
-    return np.asarray(a, dtype=np.float64), np.asarray(b.loc[a.index], dtype=np.float64)
+    return Paired(
+        name,
+        tuple(map(str, a.index)),
+        np.asarray(a, dtype=np.float64),
+        np.asarray(b.loc[a.index], dtype=np.float64),
+        one,
+        two,
+    )
 
 
-def comparison_table(results: list[DatasetComparison]) -> str:
-    """Plain text for a terminal."""
+def comparison_table(
+    results: Sequence[DatasetComparison], b: str = "B", *, style: str = "simple"
+) -> str:
+    """Plain text for a terminal, or in another style of tabulate's; b: the second result's name."""
     rows = [
         [
             r.dataset,
@@ -101,12 +144,12 @@ def comparison_table(results: list[DatasetComparison]) -> str:
         "dataset",
         "queries",
         "A",
-        "B",
-        "B - A",
+        b,
+        f"{b} - A",
         "95 % interval",
         "p (random.)",
         "p (Holm)",
         "p (t)",
         "win/tie/loss",
     ]
-    return tabulate.tabulate(rows, headers, "simple", disable_numparse=True)
+    return tabulate.tabulate(rows, headers, style, disable_numparse=True)

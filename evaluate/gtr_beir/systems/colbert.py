@@ -138,6 +138,7 @@ class ColbertSystem:
             progress.say(remark)
         search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
         facts |= {
+            "given": self._asked,
             "device": ",".join(each.device or self.encoder.device for each in self._each),
             "dtype": self.encoder.dtype,
             "products": self.encoder.products,

@@ -120,6 +120,8 @@ class DenseSystem:
             progress.say(remark)
         search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
         facts |= {
+            "given": self._asked,
+            **({} if self.options.tokenizer is None else {"tokenizer": self.options.tokenizer}),
             "device": ",".join(each.device or self.encoder.device for each in self._each),
             "dtype": self.encoder.dtype,
             **self.encoder.kernels,

@@ -1,0 +1,106 @@
+"""Text from data, made harmless and short: for a terminal, for markdown, for HTML.
+
+Texts and ids are anybody's. What a terminal would obey (control characters), what turns the
+direction of a line, and what markdown or HTML would take for markup is made plain here.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+"""Persian, Indic scripts and emoji are written with them."""
+_MARKUP = re.compile(r"([\\`*_\[\]<>|#~&])")
+_LINE_START = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+_LINK = re.compile(r"(?<=[a-zA-Z]):(?=//)|(?<=www)\.", re.IGNORECASE)
+
+
+def clean(text: str) -> str:
+    """One line without control characters; each run of them and of blanks becomes one blank.
+
+    Marks that turn the direction of text or cannot be seen are taken away.
+    """
+    kept = []
+    for letter in text:
+        category = unicodedata.category(letter)
+        if category in ("Cc", "Zl", "Zp", "Cs"):
+            kept.append(" ")
+        elif category != "Cf" or letter in _JOINERS:
+            kept.append(letter)
+    return " ".join("".join(kept).split())
+
+
+def cells(text: str) -> int:
+    """Columns that a line takes on a terminal: two for a wide character, none for an accent."""
+    return sum(map(_cells_of, text))
+
+
+def _cells_of(letter: str) -> int:
+    if unicodedata.combining(letter) or letter in _JOINERS:
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, clean and in at most `width` cells; an ellipsis stands for what is left out."""
+    text = clean(text)
+    if cells(text) <= width:
+        return text
+    kept, used = [], 1
+    for letter in text:
+        used += _cells_of(letter)
+        if used > width:
+            break
+        kept.append(letter)
+    return "".join(kept).rstrip() + "…"
+
+
+def wrapped(text: str, width: int, most: int | None = None) -> list[str]:
+    """The text, clean, as lines of at most `width` cells; the last of `most` lines ends with an
+    ellipsis where more would follow. Words that are longer than a line are broken."""
+    lines: list[str] = []
+    left = clean(text)
+    while left:
+        if len(lines) + 1 == most:
+            return [*lines, shortened(left, width)]
+        end = _break(left, width)
+        lines.append(left[:end].rstrip())
+        left = left[end:].lstrip()
+    return lines
+
+
+def _break(text: str, width: int) -> int:
+    """Where the first line of `text` ends: at a blank if there is one, at one letter at least."""
+    used, blank = 0, 0
+    for place, letter in enumerate(text):
+        if letter == " ":
+            blank = place
+        used += _cells_of(letter)
+        if used > width:
+            return blank or max(place, 1)
+    return len(text)
+
+
+def markdown_text(text: str) -> str:
+    """Clean, with a backslash before what markdown takes for markup, and no link."""
+    return _LINK.sub(lambda found: "\\" + found[0], _MARKUP.sub(r"\\\1", clean(text)))
+
+
+def markdown_lines(text: str, width: int) -> list[str]:
+    """`markdown_text` as lines, none of which begins a list or a heading."""
+    lines = wrapped(markdown_text(text), width)
+    # A break never falls between a backslash and what it escapes unless a word fills a line.
+    return [_LINE_START.sub(_escaped_start, line) for line in lines]
+
+
+def _escaped_start(found: re.Match[str]) -> str:
+    if found[2].isdigit():
+        return f"{found[1]}{found[2]}\\"
+    return f"{found[1]}\\{found[2]}"
+
+
+def html_text(text: str) -> str:
+    """Clean and escaped, also for an attribute."""
+    return html.escape(clean(text), quote=True)
