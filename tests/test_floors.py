@@ -88,7 +88,7 @@ WITHIN = {
         "colbert",
         "costs",
     ],
-    "cli": ["options", "run", "plan", "data", "models", "reports", "export"],
+    "cli": ["options", "run", "plan", "data", "models", "reports", "export", "claims"],
     "report": [
         "rounding",
         "dataset_table",
@@ -111,6 +111,14 @@ WITHIN = {
         "figures",
         "page",
         "render",
+        "top_lengths",
+        "latency",
+        "claim_evidence",
+        "claims",
+        "claim_parts",
+        "claim_checks",
+        "claim_list",
+        "claim_text",
     ],
 }
 NEVER = {("report", "evaluation")}
