@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from gtr_beir.cli.options import Commands, folders
 from gtr_beir.errors import UsageError
@@ -44,7 +45,7 @@ def _claims(options: argparse.Namespace) -> None:
     for name, given in zip(ids, options.id, strict=True):
         if name not in known:
             raise UsageError(f"there is no claim '{given}'; they are {known[0]} to {known[-1]}")
-    evidence = Evidence(options.results_dir, options.datasets_dir, STATED)
+    evidence = Evidence(options.results_dir, options.datasets_dir, STATED, _say)
     answers = claim_answers(evidence, ids)
     remarks = list(evidence.remarks(systems()))
     folder = str(options.results_dir)
@@ -56,3 +57,7 @@ def _claims(options: argparse.Namespace) -> None:
         print("\n".join(claim_text.in_full(one, folder) for one in answers), end="")
     else:
         print(claim_text.overview(answers, remarks, folder), end="")
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)

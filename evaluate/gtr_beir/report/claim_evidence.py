@@ -27,9 +27,9 @@ from gtr_beir.report.latency import LATENCY, read_latency
 from gtr_beir.report.top_lengths import (
     TOP,
     TopLengths,
+    kept_top_lengths,
     median_words,
     share_without_words,
-    top_lengths,
 )
 
 Values = npt.NDArray[np.float64]
@@ -88,17 +88,21 @@ class Lack:
 RUN_IT, FETCH_IT, TIME_IT = "run", "fetch", "time"
 
 
+def _nothing(_: str) -> None: ...
+
+
 @dataclass(eq=False)
 class Evidence:
     """Published values and own ones.
 
     results, datasets: the folders; stated: (system, dataset, measure) -> value and decimals of
-    numbers that a paper prints in its text only.
+    numbers that a paper prints in its text only; say: told before what takes long.
     """
 
     results: Path
     datasets: Path | None = None
     stated: Mapping[tuple[str, str, str], tuple[float, int]] = field(default_factory=dict)
+    say: Callable[[str], None] = _nothing
     _samples: dict[tuple[str, str, str], Values | None] = field(default_factory=dict, init=False)
     _tops: dict[Path, TopLengths | None] = field(default_factory=dict, init=False)
 
@@ -222,7 +226,7 @@ class Evidence:
     def _read_top(self, path: Path, record: Record) -> TopLengths:
         dataset = load_dataset(record.dataset, datasets_dir=self.datasets)
         assert isinstance(dataset, Dataset)
-        return top_lengths(path, dataset)
+        return kept_top_lengths(path.parent, record, dataset, self.say)
 
     def remarks(self, systems: Iterable[System]) -> Iterator[str]:
         """Records that do not count for any of the systems that they could be taken for, and why,

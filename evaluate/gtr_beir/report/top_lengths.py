@@ -6,6 +6,10 @@ whether titles count, so both are given.
 
 from __future__ import annotations
 
+import contextlib
+import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.data.store import Dataset, join_title_and_text
+from gtr_beir.digests import fingerprint_of
+from gtr_beir.files import atomic_write
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import NO_DOCUMENT
+from gtr_beir.records import RUN, Record
 
 TOP = 10
 """Documents of a query that are looked at."""
+KEPT = "top_lengths.npz"
+"""Name, in a record's folder, of what was counted."""
 NO_WORDS = -1
 """Stands where a query has fewer documents."""
 
@@ -32,6 +41,35 @@ class TopLengths:
 
     words: npt.NDArray[np.int32]
     text_words: npt.NDArray[np.int32]
+
+
+def kept_top_lengths(
+    folder: Path, record: Record, dataset: Dataset, say: Callable[[str], None]
+) -> TopLengths:
+    """Of a record's run. A long run takes half a minute to read, so what was counted is kept in the
+    record's folder; say: told before a run is read. Raises what `Run.read` raises."""
+    kept = folder / KEPT
+    key = fingerprint_of([record.fingerprints["run"], dataset.fingerprint])
+    found = _kept(kept, key, len(dataset.query_ids))
+    if found is not None:
+        return found
+    say(f"counting words of the first {TOP} documents of {record.system} on {record.dataset}")
+    found = top_lengths(folder / RUN, dataset)
+    # A folder of others may not be writable; then it is counted again the next time.
+    with contextlib.suppress(PermissionError), atomic_write(kept) as handle:
+        np.savez_compressed(handle, key=key, words=found.words, text_words=found.text_words)
+    return found
+
+
+def _kept(path: Path, key: str, queries: int) -> TopLengths | None:
+    """What was counted of this very run and corpus; None if nothing was, or it is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            words, text_words = held["words"], held["text_words"]
+            whole = words.shape == text_words.shape == (queries, TOP)
+            return TopLengths(words, text_words) if whole and str(held["key"]) == key else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def top_lengths(path: Path, dataset: Dataset) -> TopLengths:
