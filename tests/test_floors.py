@@ -118,6 +118,7 @@ WITHIN = {
         "claim_parts",
         "claim_checks",
         "claim_list",
+        "claim_commands",
         "claim_text",
     ],
 }

@@ -10,7 +10,7 @@ import pytest
 
 from gtr_beir import cli
 from gtr_beir.errors import StoreError
-from gtr_beir.report import claim_text
+from gtr_beir.report.claim_commands import commands
 from gtr_beir.report.claim_evidence import Evidence
 from gtr_beir.report.claim_list import claim_answers
 from gtr_beir.report.claim_parts import STATED
@@ -53,8 +53,8 @@ def test_other_ratios_differ(tmp_path: Path) -> None:
     write_timings(tmp_path, (92.6, 309.6, 900, 3600))
     one = judged(tmp_path)
     assert one.verdict == DIFFERS
-    names = "latency, XXL over Base, latency, XL over Base, latency, Large over Base"
-    assert one.because == (f"beyond rounding: {names}",)
+    names = "latency, XXL over Base; latency, XL over Base; latency, Large over Base"
+    assert one.because == (f"too far from the paper: {names}",)
 
 
 def test_a_quarter_is_allowed(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_without_timings_the_command_that_makes_them(tmp_path: Path) -> None:
     write_timings(tmp_path, PAPER[:2])
     one = judged(tmp_path)
     assert (one.verdict, one.present, one.needed) == (NOT_RUN, 2, 4)
-    (command,) = claim_text.commands(one.lacks, "results")
+    (command,) = commands(one.lacks, "results")
     assert command == (
         "python benchmarks/latency.py --sizes base,large,xl,xxl --dtype fp32 --repeat 100 --output "
         "results/latency.json"

@@ -16,8 +16,9 @@ from gtr_beir.data.store import Dataset
 from gtr_beir.errors import InputError
 from gtr_beir.published import published_values
 from gtr_beir.records import RUN
-from gtr_beir.report import claim_evidence, claim_text
+from gtr_beir.report import claim_evidence
 from gtr_beir.report.claim_checks import LONGER_ON
+from gtr_beir.report.claim_commands import commands
 from gtr_beir.report.claim_evidence import Evidence
 from gtr_beir.report.claim_list import claim_answers
 from gtr_beir.report.claim_parts import COVID, STATED, TOUCHE
@@ -160,8 +161,8 @@ def test_documents_of_a_larger_model_are_longer(evidence: Evidence) -> None:
     assert (one.headline.own, one.headline.published) == (2.0, 2.0)
     assert (one.headline.low, one.headline.high) == (2.0, 2.0), "all queries are alike"
     shown = {q.title: q.own for q in one.quantities}
-    assert shown["fever, Large"] == 60
-    assert shown["fever, Large without titles"] == 48
+    assert shown["FEVER, Large"] == 60
+    assert shown["FEVER, Large, no titles"] == 48
     assert (one.present, one.needed) == (24, 24)
 
 
@@ -169,23 +170,23 @@ def test_documents_that_are_hardly_longer_differ(evidence: Evidence) -> None:
     ranked(evidence.results, "gtr-xxl", TOUCHE, "w60")
     one = judged(evidence, "C14")
     assert one.verdict == DIFFERS
-    assert one.because == ("beyond rounding: Touché median words, XXL over Base",)
+    assert one.because == ("too far from the paper: Touché words, XXL over Base",)
     ranked(evidence.results, "gtr-xxl", TOUCHE, "w100")
     ranked(evidence.results, "gtr-xxl", "fever", "w45")
     one = judged(evidence, "C14")
-    assert one.because == ("not borne out: fever median words: XXL is above Base",)
+    assert one.because == ("it does not hold that XXL is above Base in median words on FEVER",)
 
 
 def test_shorter_documents_on_trec_covid(evidence: Evidence) -> None:
     assert judged(evidence, "C15").verdict == REPRODUCED
     ranked(evidence.results, "gtr-xxl", COVID, "w5", "t4")
     shown = {q.title: q.own for q in judged(evidence, "C15").quantities}
-    assert shown["trec-covid, XXL"] == 4.5
-    assert shown["share without abstract, XXL"] == 0.5
+    assert shown["COVID, XXL"] == 4.5
+    assert shown["no abstract, XXL"] == 0.5
     assert shown["median words, XXL over Base"] == pytest.approx(4.5 / 50)
     ranked(evidence.results, "gtr-xxl", COVID, "w55")
     one = judged(evidence, "C15")
-    assert one.because == ("not borne out: median words: Base is above XXL",)
+    assert one.because == ("it does not hold that Base is above XXL in median words",)
 
 
 def test_a_run_without_its_corpus_asks_for_the_corpus(
@@ -194,9 +195,14 @@ def test_a_run_without_its_corpus_asks_for_the_corpus(
     monkeypatch.setattr(claim_evidence, "is_here", lambda *_: False)
     one = judged(evidence, "C15")
     assert (one.verdict, one.present) == (NOT_RUN, 0)
-    assert claim_text.commands(one.lacks, "r") == ["gtr-beir datasets fetch trec-covid"]
+    assert commands(one.lacks, "r") == ["gtr-beir datasets fetch trec-covid"]
+    assert commands(judged(evidence, "C14").lacks, "r") == [
+        "gtr-beir datasets fetch hotpotqa webis-touche2020 dbpedia-entity fever",
+        "gtr-beir datasets convert signal1m --source DIR",
+        "gtr-beir datasets convert trec-news --source DIR",
+    ]
     (evidence.results / "gtr-xl" / COVID / RUN).unlink()
-    assert claim_text.commands(judged(evidence, "C15").lacks, "r") == [
+    assert commands(judged(evidence, "C15").lacks, "r") == [
         "gtr-beir run gtr-xl -d trec-covid",
         "gtr-beir datasets fetch trec-covid",
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gtr_beir.data.registry import registered
 from gtr_beir.report.claim_evidence import (
     MILLISECONDS,
     NO_TEXT,
@@ -111,7 +112,7 @@ def over_retrievers(basis: Basis) -> Check:
     """C7; the baselines' Recall@100 is published by Anserini only, and capped nowhere."""
     names = basis.datasets
     plain = [name for name in names if name not in (COVID, TOUCHE)]
-    said = f"Recall@100 over {len(plain)} sets: "
+    said = f"R@100 of {len(plain)}: "
     beaten = lead(XXL, ANSERINI, plain, RECALL)
     return Check(
         (
@@ -122,7 +123,7 @@ def over_retrievers(basis: Basis) -> Check:
         ),
         (
             *(above(XXL, baseline, names) for baseline in RETRIEVERS),
-            above(XXL, ANSERINI, plain, RECALL, said),
+            above(XXL, ANSERINI, plain, RECALL, f" in Recall@100 of {len(plain)} sets"),
         ),
     )
 
@@ -177,34 +178,40 @@ def ms_marco(_: Basis) -> Check:
     deep = Quantity("XXL, Recall@1000", recall.entries, recall.formula, judged=False)
     best = [
         above(XXL, size, where, measure, what)
-        for measure, what in (("mrr@10", "MRR@10: "), ("recall@1000", "Recall@1000: "))
+        for measure, what in (("mrr@10", " in MRR@10"), ("recall@1000", " in Recall@1000"))
         for size in (BASE, LARGE, XL)
     ]
     return Check((mrr, titled(mean(XXL, where), "XXL, NDCG@10"), deep), tuple(best))
+
+
+def _short(dataset: str) -> str:
+    spec = registered(dataset)
+    assert spec is not None
+    return spec.short or spec.title
 
 
 def _medians(dataset: str) -> tuple[Quantity, ...]:
     """Median words of the first ten documents of each size; the paper prints none."""
     return tuple(
         Quantity(
-            f"{dataset}, {size.title}{about}",
+            f"{_short(dataset)}, {size.title}{about}",
             entries([size], [dataset], measure),
             lambda v: v[0],
             IN_WORDS,
             judged=False,
         )
-        for measure, about in ((WORDS, ""), (TEXT_WORDS, " without titles"))
+        for measure, about in ((WORDS, ""), (TEXT_WORDS, ", no titles"))
         for size in SIZES
     )
 
 
 def longer_documents(_: Basis) -> Check:
     """C14"""
-    twice = ratio(XXL, BASE, TOUCHE, WORDS, "Touché median words")
+    twice = ratio(XXL, BASE, TOUCHE, WORDS, "Touché words")
     headline = Quantity(twice.title, twice.entries, twice.formula, RATIO, 2.0, 0.25)
     quantities = [q for name in LONGER_ON for q in _medians(name)]
     statements = tuple(
-        above(XXL, BASE, [name], WORDS, f"{name} median words: ") for name in LONGER_ON
+        above(XXL, BASE, [name], WORDS, f" in median words on {_short(name)}") for name in LONGER_ON
     )
     return Check((headline, *quantities), statements)
 
@@ -214,7 +221,7 @@ def shorter_documents(_: Basis) -> Check:
     where = (COVID,)
     empty = tuple(
         Quantity(
-            f"share without abstract, {size.title}",
+            f"no abstract, {size.title}",
             entries([size], where, NO_TEXT),
             lambda v: v[0],
             judged=False,
@@ -226,8 +233,8 @@ def shorter_documents(_: Basis) -> Check:
     return Check(
         (lead(XXL, XL, where), *scores, lengths, *_medians(COVID), *empty),
         (
-            above(XL, XXL, where, what="NDCG@10: "),
-            above(BASE, XXL, where, WORDS, "median words: "),
+            above(XL, XXL, where, where=" in NDCG@10"),
+            above(BASE, XXL, where, WORDS, " in median words"),
         ),
     )
 

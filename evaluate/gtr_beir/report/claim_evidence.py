@@ -103,6 +103,7 @@ class Evidence:
     datasets: Path | None = None
     stated: Mapping[tuple[str, str, str], tuple[float, int]] = field(default_factory=dict)
     say: Callable[[str], None] = _nothing
+    _found: dict[tuple[Entry, bool], Record | None] = field(default_factory=dict, init=False)
     _samples: dict[tuple[str, str, str], Values | None] = field(default_factory=dict, init=False)
     _tops: dict[Path, TopLengths | None] = field(default_factory=dict, init=False)
 
@@ -140,6 +141,11 @@ class Evidence:
     def record(self, entry: Entry, *, any_version: bool = False) -> Record | None:
         """The own record that counts for an entry. any_version: also one on the registered version
         of the dataset where the publication has another (Touché-2020)."""
+        if (entry, any_version) not in self._found:
+            self._found[entry, any_version] = self._find(entry, any_version)
+        return self._found[entry, any_version]
+
+    def _find(self, entry: Entry, any_version: bool) -> Record | None:
         row = self.row(entry.system, entry.dataset, "ndcg@10")
         if row is None or not entry.system.command:
             return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tabulate
 
-from gtr_beir.data.registry import benchmark_names, registered, suite
-from gtr_beir.report.claim_evidence import FETCH_IT, RUN_IT, TIME_IT, Lack
-from gtr_beir.report.claim_parts import BM25, SIZES
+from gtr_beir.report.claim_commands import commands, gated
+from gtr_beir.report.claim_evidence import Lack
 from gtr_beir.report.claims import (
     COUNT,
     DIFFERS,
@@ -24,13 +24,11 @@ from gtr_beir.report.claims import (
     Answer,
     Measured,
 )
-from gtr_beir.report.latency import LATENCY, REPEATS
-from gtr_beir.report.render import WIDTH
+from gtr_beir.report.markdown import WIDTH, plain
 from gtr_beir.report.rounding import shown, signed
 
 TERMINAL = 80
 """Columns of a terminal."""
-_SUITES = ("all", "zero-shot", "public")
 
 
 # Values -----------------------------------------------------------------------------------------
@@ -64,59 +62,6 @@ def difference_text(measured: Measured) -> str:
         return ""
     decimals = {PERCENT: 1, COUNT: 0, RATIO: 2, WORDS: 1}.get(measured.unit, 4)
     return signed(measured.difference, decimals)
-
-
-# What is missing --------------------------------------------------------------------------------
-
-
-def commands(lacks: Iterable[Lack], results: str) -> list[str]:
-    """The commands that bring what is missing, one for each system; results: the folder."""
-    by_system: dict[tuple[str, str], list[str]] = {}
-    for lack in lacks:
-        by_system.setdefault((lack.what, lack.system), []).append(lack.dataset)
-    ordered = sorted(by_system, key=lambda key: (_KINDS.index(key[0]), _SYSTEMS.index(key[1])))
-    return [_command(*key, by_system[key], results) for key in ordered]
-
-
-_KINDS = (RUN_IT, FETCH_IT, TIME_IT)
-_SYSTEMS = ("", *(system.command for system in (*SIZES, BM25)))
-
-
-def _command(what: str, system: str, names: Sequence[str], results: str) -> str:
-    if what == RUN_IT:
-        return f"gtr-beir run {system} {_datasets(names)}"
-    if what == FETCH_IT:
-        return f"gtr-beir datasets fetch {' '.join(_in_order(names))}"
-    return (
-        f"python benchmarks/latency.py --sizes base,large,xl,xxl --dtype fp32 --repeat {REPEATS} "
-        f"--output {results}/{LATENCY}"
-    )
-
-
-def _datasets(names: Sequence[str]) -> str:
-    """The suite that these are, or each of them."""
-    named = next((name for name in _SUITES if set(suite(name)) == set(names)), None)
-    return f"--suite {named}" if named else " ".join(f"-d {name}" for name in _in_order(names))
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    return sorted(set(names), key=benchmark_names().index)
-
-
-def gated(lacks: Iterable[Lack]) -> str:
-    """What must be known of gated datasets among the missing ones, "" if there are none."""
-    names = _in_order({lack.dataset for lack in lacks if lack.dataset})
-    closed = [name for name in names if (spec := registered(name)) is not None and spec.gated]
-    if not closed:
-        return ""
-    return f"Not for download, but made from their sources: {', '.join(closed)} (`gtr-beir " + (
-        "datasets convert --help`)."
-    )
-
-
-def _united(answers: Sequence[Answer]) -> list[Lack]:
-    """What is missing for any claim; one timing times all sizes."""
-    return list(dict.fromkeys(lack for one in answers for lack in one.lacks))
 
 
 # For a terminal ---------------------------------------------------------------------------------
@@ -157,7 +102,8 @@ def _notes(answers: Sequence[Answer]) -> Iterator[str]:
     over: dict[str, list[str]] = {}
     for one in answers:
         if one.basis:
-            over.setdefault(one.basis, []).append(one.claim.id)
+            why = f" ({one.why_basis})" if one.why_basis else ""
+            over.setdefault(one.basis + why, []).append(one.claim.id)
     if over:
         yield "\n".join(f"Over {basis}: {', '.join(ids)}." for basis, ids in over.items())
     for word, said in ((DIFFERS, "differs"), (NOT_CHECKABLE, "cannot be checked")):
@@ -195,11 +141,12 @@ def _quantity_table(quantities: Sequence[Measured]) -> str:
             value_text(q.own, q.unit),
             difference_text(q),
             interval_text(q),
-            {True: "yes", False: "no", None: ""}[q.agrees],
+            {True: "agrees", False: "differs", None: ""}[q.agrees],
         ]
         for q in quantities
+        if q.published is not None or q.own is not None
     ]
-    headers = ["", "paper", "own", "own - paper", "95 % interval", "agrees"]
+    headers = ["", "paper", "own", "diff.", "95 % interval", ""]
     align = ("left", *["right"] * 3, "left", "left")
     return tabulate.tabulate(rows, headers, "plain", disable_numparse=True, colalign=align)
 
@@ -231,8 +178,7 @@ def _other_table(one: Answer) -> str:
 
 def _continued(command: str) -> str:
     """A command in lines that a shell joins again."""
-    lines = textwrap.wrap(command, TERMINAL - 8, break_long_words=False, break_on_hyphens=False)
-    return "  " + " \\\n      ".join(lines)
+    return "  " + " \\\n      ".join(_wrapped(command, TERMINAL - 8, ""))
 
 
 def _for_terminal(text: str) -> str:
@@ -244,10 +190,18 @@ def _for_terminal(text: str) -> str:
     return "\n".join(lines)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(
-        text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+def _wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
+    # An option stays beside its value.
+    held = re.sub(r" (-d|--\w+) (?=\w)", " \\1\u00a0", text)
+    lines = textwrap.wrap(
+        held, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
+def _united(answers: Sequence[Answer]) -> list[Lack]:
+    """What is missing for any claim; one timing times all sizes."""
+    return list(dict.fromkeys(lack for one in answers for lack in one.lacks))
 
 
 # Markdown and JSON ------------------------------------------------------------------------------
@@ -265,9 +219,16 @@ def markdown(answers: Sequence[Answer], remarks: Sequence[str], results: str) ->
         colalign=align,
     )
     listed = [line for one in answers for line in _markdown_item(one, results)]
+    said: dict[str, list[str]] = {}
+    for one in answers:
+        for remark in one.claim.remarks:
+            said.setdefault(remark, []).append(one.claim.id)
+    told = [f"- {', '.join(ids)}: {plain(remark)}" for remark, ids in said.items()]
     closing = [remark for remark in (gated(_united(answers)), *remarks) if remark]
     parts = ["# Claims of the GTR paper", table, "\n".join(listed)]
-    parts += ["\n".join(_wrapped(_plain(text), WIDTH)) for text in closing]
+    if told:
+        parts += ["## Remarks", "\n".join(line for text in told for line in _wrapped(text, WIDTH))]
+    parts += ["\n".join(_wrapped(plain(text), WIDTH)) for text in closing]
     return "\n\n".join(parts) + "\n"
 
 
@@ -279,21 +240,17 @@ def _markdown_row(one: Answer) -> list[str]:
     values = [value_text(value, head.unit) for value in (head.published, head.own)]
     there = f"{one.present}/{one.needed}"
     row = [*start, *values, difference_text(head), interval_text(head), there, one.verdict]
-    return [_plain(cell) for cell in row]
+    return [plain(cell) for cell in row]
 
 
 def _markdown_item(one: Answer, results: str) -> Iterator[str]:
-    over = f" Over {one.basis}." if one.basis else ""
+    why = f" ({one.why_basis})" if one.why_basis else ""
+    over = f" Over {one.basis}{why}." if one.basis else ""
     because = f" {one.verdict}: {'; '.join(one.because)}." if one.because else ""
     missing = [f"`{command}`" for command in commands(one.lacks, results)]
     to_run = f" To run: {'; '.join(missing)}." if missing else ""
-    said = f"- **{one.claim.id}** {_plain(one.claim.sentence + over + because)}{to_run}"
+    said = f"- **{one.claim.id}** {plain(one.claim.sentence + over + because)}{to_run}"
     yield from _wrapped(said, WIDTH)
-
-
-def _plain(text: str) -> str:
-    """What GitHub would take for markup or for the end of a cell."""
-    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def as_json(answers: Sequence[Answer], remarks: Sequence[str], results: str) -> str:

@@ -79,13 +79,13 @@ class Check:
 @dataclass(frozen=True)
 class Basis:
     """Over what a claim is judged. words: in words, "" where there is nothing to choose; datasets:
-    those of a mean; bm25: the column that stands for BM25; whole: whether these are all the
-    datasets that the paper has."""
+    those of a mean; bm25: the column that stands for BM25; why: why these are not all the datasets
+    that the paper has, "" where they are."""
 
     words: str = ""
     datasets: tuple[str, ...] = ()
     bm25: System | None = None
-    whole: bool = True
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,15 @@ class Judged:
 
 @dataclass(frozen=True)
 class Answer:
-    """A claim and what was found. basis: what it is judged over; quantities: the first stands in
-    the table; others: the first quantity over the other bases, by their words; present, needed:
-    values of own systems on datasets; lacks: what is missing; because: why DIFFERS or NOT
-    CHECKABLE."""
+    """A claim and what was found. basis: what it is judged over; why_basis: why not over all that
+    the paper has, "" where it is; quantities: the first stands in the table; others: the first
+    quantity over the other bases, by their words; present, needed: values of own systems on
+    datasets; lacks: what is missing; because: why DIFFERS or NOT CHECKABLE."""
 
     claim: Claim
     verdict: str
     basis: str = ""
+    why_basis: str = ""
     quantities: tuple[Measured, ...] = ()
     statements: tuple[Judged, ...] = ()
     others: tuple[tuple[str, Measured], ...] = ()
@@ -194,7 +195,17 @@ def answer(claim: Claim, evidence: Evidence, *, intervals: bool = True) -> Answe
     because = () if basis is None else tuple(_reasons(quantities, statements))
     verdict = NOT_RUN if basis is None else DIFFERS if because else REPRODUCED
     return Answer(
-        claim, verdict, shown.words, quantities, statements, others, present, needed, lacks, because
+        claim,
+        verdict,
+        shown.words,
+        shown.why,
+        quantities,
+        statements,
+        others,
+        present,
+        needed,
+        lacks,
+        because,
     )
 
 
@@ -209,7 +220,7 @@ def _fewest_lacks(
     values are there and how many there should be. An own dataset of another version is there."""
     found = []
     for basis, check in checks.items():
-        if basis.whole:
+        if not basis.why:
             own = [entry for entry in check.entries if entry.system.command]
             missing = [(e, lack) for e in own if (lack := evidence.lack(e)) is not None]
             needed = {(entry.system.command, entry.dataset) for entry in own}
@@ -305,8 +316,8 @@ def _reasons(quantities: Iterable[Measured], statements: Iterable[Judged]) -> It
     """Why an own result differs from what is claimed."""
     outside = [quantity.title for quantity in quantities if quantity.agrees is False]
     if outside:
-        yield f"beyond rounding: {', '.join(outside)}"
+        yield f"too far from the paper: {'; '.join(outside)}"
     for statement in statements:
         if statement.judged and not statement.own:
-            too = " (nor by the published values)" if statement.published is False else ""
-            yield f"not borne out: {statement.sentence}{too}"
+            too = ", nor by the published values" if statement.published is False else ""
+            yield f"it does not hold that {statement.sentence}{too}"
