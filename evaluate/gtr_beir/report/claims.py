@@ -178,7 +178,7 @@ def answer(claim: Claim, evidence: Evidence, *, intervals: bool = True) -> Answe
     lacks, present, needed = _fewest_lacks(checks, evidence)
     whole = (basis for basis, check in checks.items() if _has_all(check.entries, evidence))
     basis = next(whole, None)
-    shown = basis or claim.bases[0]
+    shown = basis or _most_telling(checks, evidence)
     check = checks[shown]
     quantities = tuple(_measured(q, evidence, intervals=intervals) for q in check.quantities)
     statements = tuple(
@@ -211,6 +211,12 @@ def answer(claim: Claim, evidence: Evidence, *, intervals: bool = True) -> Answe
 
 def _has_all(entries: Iterable[Entry], evidence: Evidence) -> bool:
     return all(evidence.own(entry) is not None for entry in entries)
+
+
+def _most_telling(checks: dict[Basis, Check], evidence: Evidence) -> Basis:
+    """Of bases that all lack something, the first that has the number in the table."""
+    held = (b for b, check in checks.items() if _has_all(check.quantities[0].entries, evidence))
+    return next(held, next(iter(checks)))
 
 
 def _fewest_lacks(
@@ -312,11 +318,13 @@ def _holds(statement: Statement, values: Sequence[float | None]) -> bool | None:
     return bool(statement.test(np.array(held)[:, None])[0])
 
 
-def _reasons(quantities: Iterable[Measured], statements: Iterable[Judged]) -> Iterable[str]:
+def _reasons(quantities: Iterable[Measured], statements: Sequence[Judged]) -> Iterable[str]:
     """Why an own result differs from what is claimed."""
     outside = [quantity.title for quantity in quantities if quantity.agrees is False]
     if outside:
         yield f"too far from the paper: {'; '.join(outside)}"
+        if all(statement.own for statement in statements if statement.judged):
+            yield "what is said beside numbers holds"
     for statement in statements:
         if statement.judged and not statement.own:
             too = ", nor by the published values" if statement.published is False else ""
