@@ -478,6 +478,7 @@ def test_cqadupstack_is_drawn_forum_by_forum(tmp_path: Path) -> None:
     spec = registered("cqadupstack")
     assert spec is not None
     one = record("gtr-base", "cqadupstack", 0.5, family="gtr-base")
+    one = replace(one, parts={forum: {} for forum in spec.parts})
     write(tmp_path, one)
     evidence = Evidence(tmp_path, None, STATED)
     from gtr_beir.report.claim_evidence import Entry

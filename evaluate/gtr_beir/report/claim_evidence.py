@@ -22,8 +22,8 @@ from gtr_beir.identity import related, why_not_compared
 from gtr_beir.published import PublishedValue, published_values
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import RUN, Record, read_all
-from gtr_beir.report.comparison import per_query_values
 from gtr_beir.report.latency import LATENCY, read_latency
+from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.top_lengths import (
     TOP,
     TopLengths,
@@ -120,6 +120,10 @@ class Evidence:
         return found
 
     @functools.cached_property
+    def _per_query(self) -> PerQuery:
+        return PerQuery(self.results, [one for held in self.records.values() for one in held])
+
+    @functools.cached_property
     def _latency(self) -> Mapping[str, float]:
         return read_latency(self.results / LATENCY).medians
 
@@ -209,14 +213,14 @@ class Evidence:
         if measure in _OF_DOCUMENTS:
             top = self._top(record)
             return None if top is None else _resampled_documents(top, dataset, measure)
-        spec = registered(dataset)
-        parts = spec.parts if spec is not None and spec.parts else (dataset,)
-        means = []
-        for part in parts:
-            values = per_query_values(self.results / record.system / part, Measure.parse(measure))
-            if values is None:
-                return None
-            means.append(resampled_means(values, part))
+        tables = self._per_query.tables(record)
+        if not tables or any(measure not in table.columns for table in tables):
+            return None
+        means = [
+            # In the order of their ids: systems are drawn alike.
+            resampled_means(np.asarray(table[measure].sort_index(), dtype=np.float64), part)
+            for part, table in zip(record.parts or (dataset,), tables, strict=True)
+        ]
         return np.asarray(np.mean(means, axis=0))
 
     def _run(self, record: Record) -> Path:
