@@ -5,6 +5,7 @@ paper (arXiv 2112.07899) reports 17, 34, 96 and 349 ms for base, large, XL and X
 its hardware; here stands what this machine does; the smallest beside SentenceTransformer.encode.
 
     python benchmarks/latency.py [--sizes base,large] [--tokens 128] [--device cpu] [--dtype bf16]
+        [--output results/latency.json]     for `gtr-beir claims`
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
 from gtr_beir.encoders.t5 import T5Model
+from gtr_beir.files import write_json
 from measure import machine_line, table, version_line
 
 PAPER_MS = {"base": 17, "large": 34, "xl": 96, "xxl": 349}
@@ -37,26 +39,28 @@ def main() -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], action="append")
     parser.add_argument("--repeat", type=int, default=30)
+    parser.add_argument("--output", type=Path, help="also write our medians to this JSON file")
     options = parser.parse_args()
     ids = [3 + i % 1000 for i in range(options.tokens - 1)] + [1]
     print(machine_line(), version_line("sentence-transformers", "torch"), sep="; ", end="\n\n")
     rows: list[dict[str, Any]] = []
+    timings: list[dict[str, Any]] = []
     for size in options.sizes.split(","):
         arrays = UntrainedArrays(RELEASED[f"gtr-{size}"].shape)
         for dtype in options.dtype or ["fp32", "bf16"]:
             model = T5Model(arrays, dtype=dtype, device=options.device)
-            rows.append(
-                {
-                    "encoder": f"ours, GTR-{size} {dtype}",
-                    **_times(lambda model=model: model.forward([ids]).cpu(), options.repeat),
-                    "paper ms": PAPER_MS[size],
-                }
-            )
+            times = _times(lambda model=model: model.forward([ids]).cpu(), options.repeat)
+            name = f"ours, GTR-{size} {dtype}"
+            rows.append({"encoder": name, **times, "paper ms": PAPER_MS[size]})
+            timings.append({"model": f"gtr-{size}", "dtype": dtype, "ms": times["median ms"]})
             del model
         if size == "base":
             rows.append(_library(arrays, options))
     columns = {"encoder": "s", "median ms": ".1f", "best ms": ".1f", "paper ms": "d"}
     print(table(rows, columns))
+    if options.output:
+        about = {"tokens": options.tokens, "repeats": options.repeat, "device": options.device}
+        write_json(options.output, {**about, "machine": machine_line(), "timings": timings})
     return 0
 
 

@@ -45,7 +45,7 @@ def test_texts_and_ids_come_back(many: tuple[Path, Dataset]) -> None:
     assert dataset.document_ids(rows) == ids
     assert dataset.rows_of([*ids, "absent"]).tolist() == [*rows.tolist(), -1]
     columns = [(f"t{row}" if row % 3 else "", f"x{row}") for row in rows]
-    assert dataset.titles_and_texts_of(rows) == columns
+    assert list(zip(*dataset.titles_and_texts_of(rows), strict=True)) == columns
     every = dataset.document_ids(np.arange(count))
     assert [every[row] for row in np.argsort(dataset.id_rank)] == sorted(every, key=str.encode)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import gtr_beir
+from gtr_beir.cli.claims import add_claims
 from gtr_beir.cli.compare import add_compare
 from gtr_beir.cli.data import add_datasets
 from gtr_beir.cli.export import add_export
@@ -69,6 +70,7 @@ def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:
     add_compare(commands)
     add_export(commands)
     add_inspect(commands)
+    add_claims(commands)
     for add in further:
         add(commands)
     return parser

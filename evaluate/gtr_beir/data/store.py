@@ -125,10 +125,11 @@ class Dataset:
     def titles_and_texts(self, start: int, stop: int) -> tuple[list[str], list[str]]:
         return self._texts.rows("title", start, stop), self._texts.rows("text", start, stop)
 
-    def titles_and_texts_of(self, rows: npt.NDArray[np.integer[Any]]) -> list[tuple[str, str]]:
-        """Title and text of documents in any rows, in the order given; rows may repeat."""
-        columns = [self._texts.take(name, rows) for name in ("title", "text")]
-        return list(zip(*columns, strict=True))
+    def titles_and_texts_of(
+        self, rows: npt.NDArray[np.integer[Any]]
+    ) -> tuple[list[str], list[str]]:
+        """Titles and texts of documents in any rows; rows may repeat."""
+        return self._texts.take("title", rows), self._texts.take("text", rows)
 
     def document_ids(self, rows: npt.NDArray[np.integer[Any]]) -> list[str]:
         """The ids of documents in any rows; rows may repeat."""

@@ -181,7 +181,7 @@ class Corpus:
         if not new:
             return
         places = np.array(new, dtype=np.int64)
-        texts = self._dataset.titles_and_texts_of(places)
+        texts = list(zip(*self._dataset.titles_and_texts_of(places), strict=True))
         joined = [join_title_and_text(title, text) for title, text in texts]
         counts = [
             [None] * len(new) if counter is None else counter.count(joined, "document")

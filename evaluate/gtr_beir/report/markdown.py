@@ -43,12 +43,12 @@ def markdown(report: Report, percent: bool = False) -> str:
     """GitHub markdown: tables of at most nine columns and lines of at most 140 characters."""
     parts = ["# Leaderboard\n"]
     for board in report.boards:
-        parts.append(f"## {_plain(board.title)}\n")
+        parts.append(f"## {plain(board.title)}\n")
         parts += [f"{table}\n" for table in _markdown_tables(board, percent)]
         parts += [_wrapped(f"- {line}") for line in _legend(board)]
         parts.append("")
     if report.notes:
-        parts += [_wrapped(f"- {mark} {_plain(note)}") for mark, note in report.notes.items()]
+        parts += [_wrapped(f"- {mark} {plain(note)}") for mark, note in report.notes.items()]
         parts.append("")
     parts += _beside_each_other(report, percent)
     if report.verdicts:
@@ -59,7 +59,7 @@ def markdown(report: Report, percent: bool = False) -> str:
             for reason, place in reasons(report.verdicts).items()
         ]
         parts.append("")
-    parts.append(_wrapped(_plain(" ".join(closing(report)))))
+    parts.append(_wrapped(plain(" ".join(closing(report)))))
     return "\n".join(parts) + "\n"
 
 
@@ -68,10 +68,10 @@ def _markdown_tables(board: Board, percent: bool) -> Iterator[str]:
         rows = []
         for line in shown_lines(board, columns):
             best = line.best(board.columns)
-            title = f"*{_plain(line.title)}*" if line.average else _plain(line.title)
+            title = f"*{plain(line.title)}*" if line.average else plain(line.title)
             cells = [_markdown_cell(line, c, c in best, percent) for c in columns]
             rows.append([title, *cells])
-        sources = ["", *(f"*{_plain(column.source)}*" for column in columns)]
+        sources = ["", *(f"*{plain(column.source)}*" for column in columns)]
         headers = ["Dataset", *map(_head, columns)]
         yield _github([headers, sources, *rows])
 
@@ -90,7 +90,7 @@ def _github(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(rows[0]), line(ruler), *map(line, rows[1:])])
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in which GitHub finds no markup, no link and no end of a cell."""
     seen = "".join(letter if letter.isprintable() else " " for letter in text)
     return re.sub(r"[\\|\[\]`]", r"\\\g<0>", seen.replace("&", "&amp;").replace("<", "&lt;"))
@@ -106,7 +106,7 @@ def _markdown_cell(line: Line, column: Column, best: bool, percent: bool) -> str
 
 
 def _head(column: Column) -> str:
-    return _plain(short(column.name)) + (f" ({column.letter})" if column.letter else "")
+    return plain(short(column.name)) + (f" ({column.letter})" if column.letter else "")
 
 
 def _beside_each_other(report: Report, percent: bool) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _beside_each_other(report: Report, percent: bool) -> Iterator[str]:
     yield "## Own systems beside each other\n"
     for measure in dict.fromkeys(one.measure for one in report.overall):
         these = [one for one in report.overall if one.measure == measure]
-        rows = [[_plain(cell) for cell in overall_row(one, percent)] for one in these]
+        rows = [[plain(cell) for cell in overall_row(one, percent)] for one in these]
         yield f"### {Measure.parse(measure).title} over datasets\n"
         yield f"{_github([OVERALL_HEADERS, *rows])}\n"
     if report.overall:
@@ -128,12 +128,12 @@ def _beside_each_other(report: Report, percent: bool) -> Iterator[str]:
         )
         yield ""
     for section in report.sections:
-        yield f"<details><summary>{_plain(section.title)}</summary>\n"
+        yield f"<details><summary>{plain(section.title)}</summary>\n"
         yield from _pairs_on(section, report, percent)
         yield from _query_table("Hardest queries", section.hardest, section.measure, percent)
         title = "Queries that systems disagree on most"
         yield from _query_table(title, section.disagreements, section.measure, percent)
-        yield from (_wrapped(f"- {_plain(warning)}") for warning in section.warnings)
+        yield from (_wrapped(f"- {plain(warning)}") for warning in section.warnings)
         yield "\n</details>\n"
 
 
@@ -151,7 +151,7 @@ def _pairs_on(section: Section, report: Report, percent: bool) -> Iterator[str]:
             rows = [["", *(column.letter for column in some)]]
             for one in columns:
                 cells = [_difference(pairs, one, other, percent) for other in some]
-                rows.append([f"{one.letter} {_plain(short(one.name))}", *cells])
+                rows.append([f"{one.letter} {plain(short(one.name))}", *cells])
             title = Measure.parse(measure).title
             yield (
                 f"{title}: the row's system less the column's; bold: significant\n\n"
@@ -175,11 +175,11 @@ def _query_table(
 ) -> Iterator[str]:
     columns = sorted({column for line in lines for column in line.values}, key=lambda c: c.letter)
     for some in evenly(columns, _QUERY_COLUMNS):
-        rows = [["Query", "", *(column.letter or _plain(short(column.name)) for column in some)]]
+        rows = [["Query", "", *(column.letter or plain(short(column.name)) for column in some)]]
         for line in lines:
             values = [shown(line.values[column], percent=percent) for column in some]
             text = textwrap.shorten(line.text, _TEXT, placeholder=" …")
-            rows.append([_plain(short(line.query_id)), _plain(text), *values])
+            rows.append([plain(short(line.query_id)), plain(text), *values])
         yield f"{title}, by {measure.title}\n\n{_github(rows)}\n"
 
 
@@ -189,7 +189,7 @@ _TEXT, _QUERY_COLUMNS = 60, 6
 def _legend(board: Board) -> list[str]:
     """What own columns are of."""
     return [
-        f"**{_plain(column.name)}**: {_plain(column.about or 'nothing is known of it')}"
+        f"**{plain(column.name)}**: {plain(column.about or 'nothing is known of it')}"
         for column in board.columns
         if column.group == OWN
     ]
@@ -210,7 +210,7 @@ def _verdict_tables(verdicts: Sequence[Verdict], percent: bool) -> Iterator[str]
     for measure in dict.fromkeys(v.measure for v in verdicts):
         these = [row for row, v in zip(rows, verdicts, strict=True) if v.measure == measure]
         kept = [
-            [_plain(cell) for cell in (short(row[0]), *row[1:place], *row[place + 1 :])]
+            [plain(cell) for cell in (short(row[0]), *row[1:place], *row[place + 1 :])]
             for row in these
         ]
         headers = [header for header in VERDICT_HEADERS if header != "Measure"]
