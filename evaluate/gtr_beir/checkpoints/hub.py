@@ -87,7 +87,7 @@ def open_folder(name: str, *, revision: str | None, offline: bool) -> Checkpoint
                 f"{name} is a folder, which has no revisions; leave out --revision {revision}"
             )
         return inspect_folder(local)
-    if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+    if not may_be_on_the_hub(name):
         raise UsageError(f"there is no checkpoint folder {name}")
     if released is not None:
         name, revision = released.hub, revision or released.revision
@@ -97,6 +97,30 @@ def open_folder(name: str, *, revision: str | None, offline: bool) -> Checkpoint
         if whole is not None:
             return whole
     return inspect_folder(fetch_checkpoint(name, revision, offline), hub=name)
+
+
+def may_be_on_the_hub(name: str) -> bool:
+    """Whether a name that is no folder here has the form of a Hugging Face id."""
+    outside = as_path(name).is_absolute() or name.startswith((".", "~"))
+    return not outside and name.count("/") <= 1
+
+
+def require_hub_id(name: str) -> None:
+    """UsageError for a name that no model of the hub can have."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        raise UsageError(_no_name(name)) from None
+
+
+def _no_name(name: str) -> str:
+    return (
+        f"'{name}' is neither a system, a folder nor a Hugging Face id; "
+        "`gtr-beir run --help` lists the systems"
+    )
 
 
 def as_path(name: str) -> Path:
@@ -187,10 +211,7 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
         # By the name that was asked for, so that it is found again without a network.
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except HFValidationError:
-        raise UsageError(
-            f"'{name}' is neither a system, a folder nor a Hugging Face id; "
-            "`gtr-beir run --help` lists the systems"
-        ) from None
+        raise UsageError(_no_name(name)) from None
     except LocalEntryNotFoundError:
         if offline:
             raise UsageError(
