@@ -23,7 +23,7 @@ from gtr_beir.checkpoints.hub import (
     open_folder,
     require_hub_id,
 )
-from gtr_beir.checkpoints.layout import COLBERT, GtrArrays
+from gtr_beir.checkpoints.layout import COLBERT, RELEASED, GtrArrays
 from gtr_beir.checkpoints.multi_vector import MultiVectorFolder, open_multi_vector
 from gtr_beir.checkpoints.tokenizer import (
     TextFace,
@@ -234,22 +234,29 @@ def open_checkpoint(
 
 
 def look_up(
-    name: str, *, revision: str | None = None, tokenizer: str | None = None, offline: bool = False
+    name: str,
+    *,
+    revision: str | None = None,
+    tokenizer: str | None = None,
+    offline: bool = False,
+    ask: bool = False,
 ) -> str:
-    """The name for people of a checkpoint that there may be: nothing is fetched, so a Hugging Face
-    id is only looked at, unless `offline`.
+    """The name for people of a checkpoint, without fetching it.
 
-    Raises what `open_checkpoint` raises for a name, a folder or a choice that cannot be used.
+    offline: it must be here; ask: whether the hub is asked for one that is not. Raises what
+    `open_checkpoint` raises for a name, a folder or a choice that cannot be used.
     """
     given = name.removeprefix(MULTI_VECTOR)
     packed = name.startswith((T5X, TFHUB))
     if offline or packed or as_path(given).is_dir() or not may_be_on_the_hub(given):
         checkpoint = open_checkpoint(name, revision=revision, tokenizer=tokenizer, offline=True)
         return checkpoint.name
-    require_hub_id(given)
     if tokenizer is not None:
         raise UsageError(_own_tokenizer(name))
-    return name if name == "colbert" else given
+    if name == "colbert" or name in RELEASED:
+        return name
+    require_hub_id(given, revision, ask=ask)
+    return given
 
 
 def _own_tokenizer(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +73,18 @@ def check_systems(experiment: Experiment, results_dir: Path, *, offline: bool) -
         home = system_class(choice.name)
         if choice.rerank is not None and not home.reranks:
             raise UsageError(cannot_rerank(choice.name))
-        name = choice.label or _expected_name(home, choice, offline)
+        # Of one alone, loading tells as soon.
+        expected = _expected_name(home, choice, offline, ask=len(experiment.systems) > 1)
+        name = choice.label or expected
         if choice.rerank is not None:
             _require_run(choice.rerank, results_dir, taken)
             name += "" if choice.label else f"@rerank-{choice.depth}-{choice.rerank}"
-        other = taken.setdefault(name, choice)
-        if other is not choice:
+        if name in taken:
             raise UsageError(
-                f"{_both(other.name, choice.name)} would be kept as '{name}'; each needs a label "
+                f"{_both(taken[name].name, choice.name)} would be kept as '{name}'; each needs a label "
                 "of its own, which an experiment file gives (docs/experiments.md)"
             )
+        taken[name] = choice
     _check_baseline(experiment, results_dir, tuple(taken))
 
 
@@ -90,7 +92,7 @@ def _both(one: str, other: str) -> str:
     return f"two systems '{one}'" if one == other else f"'{one}' and '{other}'"
 
 
-def _expected_name(home: Any, choice: SystemChoice, offline: bool) -> str:
+def _expected_name(home: Any, choice: SystemChoice, offline: bool, *, ask: bool) -> str:
     """The name that the system will have, as far as it can be told without loading it."""
     options = choice.options
     if not issubclass(home, DenseSystem | ColbertSystem) or not isinstance(options, EncoderOptions):
@@ -106,7 +108,11 @@ def _expected_name(home: Any, choice: SystemChoice, offline: bool) -> str:
         lengths, tokenizer = Lengths(options.protocol), options.tokenizer
     try:
         shown = look_up(
-            choice.name, revision=options.revision, tokenizer=tokenizer, offline=offline
+            choice.name,
+            revision=options.revision,
+            tokenizer=tokenizer,
+            offline=offline,
+            ask=ask,
         )
     except CheckpointError:
         # It is there, and damaged or of another kind: that fails this system alone, in its turn.
@@ -119,7 +125,7 @@ def _expected_name(home: Any, choice: SystemChoice, offline: bool) -> str:
     ).name
 
 
-def _require_run(run: Path, results_dir: Path, before: Sequence[str] | dict[str, Any]) -> None:
+def _require_run(run: Path, results_dir: Path, before: Iterable[str]) -> None:
     """A run to rerank is there, or is what an earlier system of the experiment will leave."""
     if not run.exists() and run.resolve() not in [(results_dir / n).resolve() for n in before]:
         raise UsageError(
