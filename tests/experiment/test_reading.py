@@ -154,5 +154,5 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no experiment file"):
         read_experiment("/dev/zero")
     (tmp_path / "latin.toml").write_bytes(b'suite = "d\xe9mo"')
-    with pytest.raises(UsageError, match="is not TOML: .*utf-8"):
+    with pytest.raises(UsageError, match=r"is not TOML: .*utf-8"):
         read_experiment(tmp_path / "latin.toml")

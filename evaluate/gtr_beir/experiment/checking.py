@@ -81,8 +81,8 @@ def check_systems(experiment: Experiment, results_dir: Path, *, offline: bool) -
             name += "" if choice.label else f"@rerank-{choice.depth}-{choice.rerank}"
         if name in taken:
             raise UsageError(
-                f"{_both(taken[name].name, choice.name)} would be kept as '{name}'; each needs a label "
-                "of its own, which an experiment file gives (docs/experiments.md)"
+                f"{_both(taken[name].name, choice.name)} would be kept as '{name}'; each needs a "
+                "label of its own, which an experiment file gives (docs/experiments.md)"
             )
         taken[name] = choice
     _check_baseline(experiment, results_dir, tuple(taken))
