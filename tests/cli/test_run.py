@@ -178,6 +178,7 @@ def test_the_same_bytes_as_commands_of_their_own(
 def test_a_leaderboard_that_fails_is_told(
     datasets: Path, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """For want of a baseline whose runs failed, or of a place."""
     some(datasets, one=2, two=4)
     (tmp_path / "experiment.toml").write_text(
         'datasets = ["one", "two"]\nreports = ["md"]\nbaseline = "spy-b"\n'
@@ -190,6 +191,25 @@ def test_a_leaderboard_that_fails_is_told(
     assert told.out.endswith("\n2 done, 2 failed\n")
     assert "no leaderboard was written: there is no own system 'spy-b'" in told.err
     assert not (results / "leaderboard.md").exists()
+    Spy.on.clear()
+    (results / "leaderboard.md").mkdir()
+    assert cli.main(["run", "experiment.toml"]) == 1
+    told = capsys.readouterr()
+    assert told.out.endswith("\n2 done, 2 there already (*)\n")
+    assert f"no leaderboard was written: {results / 'leaderboard.md'} cannot be" in told.err
+
+
+@pytest.mark.usefixtures("spies")
+def test_a_system_that_cannot_be_loaded_is_told_once(
+    datasets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some(datasets, one=2, two=4)
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["run", "./empty", "spy-a", *named("one", "two"), "-q"]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("gtr-beir: ./empty cannot be run: empty has no modules.json")
+    assert told.err.count("\n") == 1
+    assert told.out.count("\n") == 2
 
 
 @pytest.mark.usefixtures("spies")

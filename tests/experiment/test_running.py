@@ -11,6 +11,7 @@ import pytest
 from experiment.spies import Spy, experiment, raising, some
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.errors import CheckpointError, UsageError
+from gtr_beir.experiment import running
 from gtr_beir.experiment.description import Experiment, SystemChoice
 from gtr_beir.experiment.running import Outcome, carry_out, prepare
 from gtr_beir.records import Record
@@ -37,6 +38,17 @@ def test_system_by_system_the_smallest_dataset_first(datasets: Path, results: Pa
     assert Spy.asked[:2] == [("spy-b", ""), ("spy-a", "")]
     assert Spy.asked[2:] == [(s, d) for s in ("spy-b", "spy-a") for d in ("", *order)]
     assert Record.read(results / "spy-a" / "large") == found[-1].record
+
+
+def test_a_system_is_gone_when_memory_is_given_back(
+    datasets: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some(datasets, one=2, two=4)
+    alive: list[int] = []
+    monkeypatch.setattr(running, "give_back", lambda: alive.append(len(Spy.alive)))
+    Spy.on["spy-a", "two"] = raising(MemoryError())
+    outcomes(experiment(["spy-a", "spy-b"], "one", "two"), results)
+    assert alive == [0, 0]
 
 
 def test_what_failed_is_told_and_the_rest_goes_on(datasets: Path, results: Path) -> None:
