@@ -19,7 +19,7 @@ from gtr_beir.data.registry import DatasetSpec
 from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.demo import CHECKPOINT_DIR
 from gtr_beir.errors import NumericalError, UsageError
-from gtr_beir.evaluation import RunOptions, benchmark
+from gtr_beir.evaluation import RunOptions, benchmark, benchmark_or_find
 from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
 
 
@@ -103,7 +103,10 @@ def test_mean_of_parts(small: Dataset, word_system: WordSystem, tmp_path: Path) 
     )
     other = import_beir(source, datasets_dir=tmp_path / "store")
     group = DatasetGroup(DatasetSpec("pair", "pair", "test", parts=("a", "b")), [small, other])
-    record = benchmark(word_system, group, results_dir=tmp_path / "r")
+    benchmark(word_system, other, results_dir=tmp_path / "r")
+    record, searched = benchmark_or_find(word_system, group, results_dir=tmp_path / "r")
+    assert searched, "one part was there, the other was not"
+    assert not benchmark_or_find(word_system, group, results_dir=tmp_path / "r")[1]
     part = Record.read(tmp_path / "r" / "words" / "small")
     assert set(record.parts) == {"small", "one"}
     assert record.measures["ndcg@10"] == pytest.approx((part.measures["ndcg@10"] + 0.0) / 2)

@@ -63,3 +63,13 @@ class RequirementError(GtrBeirError):
 
 class NumericalError(GtrBeirError):
     """Values that are not finite, or measures outside [0, 1]."""
+
+
+def sentence(error: BaseException) -> str:
+    """What is told of an error, on one line."""
+    told = str(error)
+    if isinstance(error, OSError) and not isinstance(error, GtrBeirError):
+        told = f"{error.filename or 'a file'}: {error.strerror or error}"
+    elif isinstance(error, MemoryError):
+        told = f"out of memory ({told})" if told else "out of memory"
+    return " ".join(told.split())

@@ -72,6 +72,16 @@ def benchmark(
     A dataset made of parts is done part by part and recorded as their unweighted mean. Raises
     UsageError for a choice that there is not, or that the system cannot follow.
     """
+    return benchmark_or_find(system, dataset, options, **choices)[0]
+
+
+def benchmark_or_find(
+    system: System,
+    dataset: Dataset | DatasetGroup,
+    options: RunOptions | None = None,
+    **choices: Any,
+) -> tuple[Record, bool]:
+    """As `benchmark`, and whether anything was searched: False if all of it was there already."""
     known = RunOptions.__dataclass_fields__.keys()
     unknown = [name for name in choices if name not in known]
     if unknown:
@@ -84,18 +94,20 @@ def benchmark(
             choices[name] = Path(choices[name])
     chosen = replace(options or RunOptions(), **choices)
     if chosen.rerank is not None and not system.reranks:
-        raise UsageError(
-            f"{system.identity.name} searches the whole corpus and cannot rerank another run; "
-            "colbert can"
-        )
+        raise UsageError(cannot_rerank(system.identity.name))
     if isinstance(dataset, Dataset):
         return _benchmark_one(system, dataset, chosen)
     parts = [_benchmark_one(system, part, chosen) for part in dataset.parts]
-    return _combine(parts, dataset, chosen.results_dir)
+    record = _combine([part for part, _ in parts], dataset, chosen.results_dir)
+    return record, any(searched for _, searched in parts)
 
 
-def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> Record:
-    """Does only what is not done yet.
+def cannot_rerank(name: str) -> str:
+    return f"{name} searches the whole corpus and cannot rerank another run; colbert can"
+
+
+def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tuple[Record, bool]:
+    """Does only what is not done yet; returns whether that was anything.
 
     Leaves `<results>/<label or system name>/<dataset>/` with run.trec.gz, queries.csv and, last,
     record.json. A record of the same key is returned as it is, unless `again`; a record of the same
@@ -120,7 +132,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> Reco
         remove_leftovers(folder)
         done = _done(folder, key, chosen.again)
         if done is not None:
-            return _brought_up(done, folder, dataset, identity)
+            return _brought_up(done, folder, dataset, identity), False
         options = SearchOptions(
             work_dir=folder / "blocks",
             k=chosen.depth,
@@ -164,7 +176,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> Reco
             finished=now(),
         )
         record.write(folder)
-    return record
+    return record, True
 
 
 def _rerank_setting(scoring: Scoring) -> dict[str, Any]:

@@ -87,6 +87,11 @@ class WholePlan:
     devices: int
 
     @property
+    def disk(self) -> int:
+        """In bytes, besides the datasets."""
+        return sum(entry.disk for entry in self.datasets)
+
+    @property
     def seconds(self) -> float:
         """On all devices; encoding is shared among them."""
         encode = sum(entry.encode_seconds for entry in self.datasets)

@@ -89,6 +89,22 @@ def test_what_the_hub_does_not_have(command: Any) -> None:
     assert "could not be reached for 'sentence-transformers/gtr-t5-large'" in done.stderr
 
 
+def test_of_several_systems_all_are_looked_up_first(command: Any, tmp_path: Path) -> None:
+    with hub({"some/gtr": FILES}, kind="models") as server:
+        run = ["run", "bm25-flat", "some/gtr", "-d", "demo", "-q", "--device", "cpu"]
+        run[2:2] = ["no/such-model"]
+        done = command(server.server_port, *run)
+        assert done.returncode == 2
+        assert "the Hugging Face hub has no model 'no/such-model'" in done.stderr
+        assert not (tmp_path / "results").exists()
+        assert not [path for path in server.asked if "/resolve/" in path]
+        run.remove("no/such-model")
+        done = command(server.server_port, *run)
+        assert done.returncode == 0, done.stderr
+    done = command(server.server_port, *run)  # nobody listens there any more
+    assert done.returncode == 0, done.stderr
+
+
 def test_half_a_checkpoint_in_the_cache_is_fetched_again(command: Any, tmp_path: Path) -> None:
     """As an interrupted fetch leaves it: the snapshot is there, some of its files are not."""
     with hub({BASE.hub: FILES}, kind="models", commit=BASE.revision) as server:

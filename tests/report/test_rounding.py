@@ -16,7 +16,10 @@ from gtr_beir.report.comparison import DatasetComparison, comparison_table
 from gtr_beir.report.rounding import p_value, shown, signed
 
 PACKAGE = Path(gtr_beir.__file__).parent
-OF_SCORES = ("report", "ranking", "records.py", "evaluation.py", "cli/run.py", "cli/reports.py")
+OF_SCORES = (
+    *("report", "ranking", "experiment", "records.py", "evaluation.py"),
+    *("cli/run.py", "cli/closing.py", "cli/reports.py"),
+)
 ROUNDING = re.compile(r":[<>+,]*\d*\.(\d|\{\w[\w.]*\})[fe%]|\bround\(|float_format=\"%\.[0-9]g")
 """A format with decimals, round(), or a CSV of fewer digits than a float has (`:.9g` of runs keeps
 all that single precision has)."""

@@ -16,8 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gtr_beir.checkpoints import t5x
-from gtr_beir.checkpoints.hub import CheckpointFolder, as_path, open_folder
-from gtr_beir.checkpoints.layout import COLBERT, GtrArrays
+from gtr_beir.checkpoints.hub import (
+    CheckpointFolder,
+    as_path,
+    may_be_on_the_hub,
+    open_folder,
+    require_hub_id,
+)
+from gtr_beir.checkpoints.layout import COLBERT, RELEASED, GtrArrays
 from gtr_beir.checkpoints.multi_vector import MultiVectorFolder, open_multi_vector
 from gtr_beir.checkpoints.tokenizer import (
     TextFace,
@@ -200,7 +206,7 @@ def open_checkpoint(
     if form is not None and revision is not None:
         raise UsageError(f"{name} has no revisions; leave out --revision {revision}")
     if form != T5X and tokenizer is not None:
-        raise UsageError(f"{name} has a tokenizer of its own; leave out --tokenizer")
+        raise UsageError(_own_tokenizer(name))
     if form != T5X and heads is not None:
         raise UsageError(f"--heads is for t5x: checkpoints, not for {name}")
     if form == T5X:
@@ -225,6 +231,36 @@ def open_checkpoint(
     return FolderCheckpoint(
         name, shown, folder.path, folder.hub, folder.revision, folder.gtr, folder
     )
+
+
+def look_up(
+    name: str,
+    *,
+    revision: str | None = None,
+    tokenizer: str | None = None,
+    offline: bool = False,
+    ask: bool = False,
+) -> str:
+    """The name for people of a checkpoint, without fetching it.
+
+    offline: it must be here; ask: whether the hub is asked for one that is not. Raises what
+    `open_checkpoint` raises for a name, a folder or a choice that cannot be used.
+    """
+    given = name.removeprefix(MULTI_VECTOR)
+    packed = name.startswith((T5X, TFHUB))
+    if offline or packed or as_path(given).is_dir() or not may_be_on_the_hub(given):
+        checkpoint = open_checkpoint(name, revision=revision, tokenizer=tokenizer, offline=True)
+        return checkpoint.name
+    if tokenizer is not None:
+        raise UsageError(_own_tokenizer(name))
+    if name == "colbert" or name in RELEASED:
+        return name
+    require_hub_id(given, revision, ask=ask)
+    return given
+
+
+def _own_tokenizer(name: str) -> str:
+    return f"{name} has a tokenizer of its own; leave out --tokenizer"
 
 
 def is_multi_vector(name: str) -> bool:

@@ -87,7 +87,7 @@ def open_folder(name: str, *, revision: str | None, offline: bool) -> Checkpoint
                 f"{name} is a folder, which has no revisions; leave out --revision {revision}"
             )
         return inspect_folder(local)
-    if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+    if not may_be_on_the_hub(name):
         raise UsageError(f"there is no checkpoint folder {name}")
     if released is not None:
         name, revision = released.hub, revision or released.revision
@@ -97,6 +97,56 @@ def open_folder(name: str, *, revision: str | None, offline: bool) -> Checkpoint
         if whole is not None:
             return whole
     return inspect_folder(fetch_checkpoint(name, revision, offline), hub=name)
+
+
+def may_be_on_the_hub(name: str) -> bool:
+    """Whether a name that is no folder here has the form of a Hugging Face id."""
+    outside = as_path(name).is_absolute() or name.startswith((".", "~"))
+    return not outside and name.count("/") <= 1
+
+
+def require_hub_id(name: str, revision: str | None, *, ask: bool) -> None:
+    """UsageError for a name that no model of the hub can have and, where the hub is to be asked and
+    answers, for a model or a revision that it does not have. Nothing is fetched."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+        if ask and hub_is_reachable():
+            silence_hub()
+            HfApi().model_info(name, revision=revision, timeout=20.0)
+    except HFValidationError:
+        raise UsageError(_no_name(name)) from None
+    except RepositoryNotFoundError:
+        raise UsageError(_no_model(name)) from None
+    except RevisionNotFoundError:
+        raise UsageError(_no_revision(name, revision)) from None
+    except Exception:  # the hub is ill; what is in the cache may do
+        return
+
+
+def _no_name(name: str) -> str:
+    return (
+        f"'{name}' is neither a system, a folder nor a Hugging Face id; "
+        "`gtr-beir run --help` lists the systems"
+    )
+
+
+def _no_model(name: str) -> str:
+    return f"the Hugging Face hub has no model '{name}' that you may read; check the name"
+
+
+def _no_revision(name: str, revision: str | None) -> str:
+    return (
+        f"the Hugging Face hub has no revision '{revision}' of '{name}'; give a commit, a tag "
+        "or a branch"
+    )
 
 
 def as_path(name: str) -> Path:
@@ -187,10 +237,7 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
         # By the name that was asked for, so that it is found again without a network.
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except HFValidationError:
-        raise UsageError(
-            f"'{name}' is neither a system, a folder nor a Hugging Face id; "
-            "`gtr-beir run --help` lists the systems"
-        ) from None
+        raise UsageError(_no_name(name)) from None
     except LocalEntryNotFoundError:
         if offline:
             raise UsageError(
@@ -203,14 +250,9 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
             "runs with --offline"
         ) from None
     except RepositoryNotFoundError:
-        raise UsageError(
-            f"the Hugging Face hub has no model '{name}' that you may read; check the name"
-        ) from None
+        raise UsageError(_no_model(name)) from None
     except RevisionNotFoundError:
-        raise UsageError(
-            f"the Hugging Face hub has no revision '{revision}' of '{name}'; give a commit, a tag "
-            "or a branch"
-        ) from None
+        raise UsageError(_no_revision(name, revision)) from None
     except (HfHubHTTPError, OSError) as error:
         raise FetchError(
             f"'{name}' could not be fetched from the Hugging Face hub ({error}); try again later"

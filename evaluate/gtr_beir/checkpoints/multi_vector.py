@@ -13,6 +13,7 @@ from gtr_beir.checkpoints.hub import (
     as_path,
     fetch_checkpoint,
     fingerprint_of_files,
+    may_be_on_the_hub,
     require_tokenizer,
     snapshot_in_cache,
 )
@@ -52,7 +53,7 @@ def open_multi_vector(name: str, *, revision: str | None, offline: bool) -> Mult
                 f"{name} is a folder, which has no revisions; leave out --revision {revision}"
             )
         return inspect_multi_vector(local)
-    if local.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+    if not may_be_on_the_hub(name):
         raise UsageError(f"there is no checkpoint folder {name}")
     path = fetch_checkpoint(name, revision or COLBERT_REVISIONS.get(name), offline)
     return inspect_multi_vector(path, hub=name)

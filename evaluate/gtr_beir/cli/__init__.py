@@ -21,7 +21,7 @@ from gtr_beir.cli.options import Commands
 from gtr_beir.cli.plan import add_plan
 from gtr_beir.cli.reports import add_leaderboard, add_score
 from gtr_beir.cli.run import add_run
-from gtr_beir.errors import GtrBeirError
+from gtr_beir.errors import GtrBeirError, sentence
 
 AddCommand = Callable[["Commands[argparse.ArgumentParser]"], None]
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand
         code = options.act(options)
         sys.stdout.flush()
     except GtrBeirError as error:
-        print(f"gtr-beir: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"gtr-beir: {sentence(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\ngtr-beir: stopped; the same command continues from there", file=sys.stderr)
@@ -46,8 +46,7 @@ def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        where = error.filename or "a file"
-        print(f"gtr-beir: {where}: {error.strerror or error}", file=sys.stderr)
+        print(f"gtr-beir: {sentence(error)}", file=sys.stderr)
         return 1
     return code or 0
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gtr_beir.errors import UsageError
-from gtr_beir.systems.base import make_options, system_class, system_classes
-from gtr_beir.systems.options import Options, add_flags, choices, flag
+from gtr_beir.systems.base import system_classes
+from gtr_beir.systems.options import add_flags, choices, flag
 
 Commands = argparse._SubParsersAction
 """What `add_subparsers` gives."""
@@ -29,34 +29,18 @@ def results_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results-dir",
         type=Path,
-        default=Path(os.environ.get("GTR_BEIR_RESULTS") or "results"),
+        default=usual_results(),
         help="folder of the results (default: $GTR_BEIR_RESULTS or results)",
     )
+
+
+def usual_results() -> Path:
+    return Path(os.environ.get("GTR_BEIR_RESULTS") or "results")
 
 
 def quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="print only results, no progress"
-    )
-
-
-def system_and_datasets(parser: argparse.ArgumentParser) -> None:
-    """What `run` and `plan` are about."""
-    parser.add_argument(
-        "system",
-        help="bm25-flat, bm25-multifield, colbert, gtr-base|large|xl|xxl, a Hugging Face id, a "
-        "sentence-transformers folder, t5x:PATH, tfhub:PATH, or colbert:FOLDER|ID",
-    )
-    parser.add_argument(
-        "-d",
-        "--dataset",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a dataset; give -d again for each further one",
-    )
-    parser.add_argument(
-        "--suite", metavar="NAME", help="a set of datasets: all, zero-shot, public, unseen or demo"
     )
 
 
@@ -84,17 +68,6 @@ def system_flags(parser: argparse.ArgumentParser, shared: set[str]) -> None:
         if clash := taken & choices(home.options_type).keys():
             raise ValueError(f"{home.title}: the command itself has {', '.join(sorted(clash))}")
         add_flags(group, home.options_type, known)
-
-
-def system_options(options: argparse.Namespace) -> Options:
-    """The options of the system that was named, from the flags that were given; UsageError for a
-    flag of another system."""
-    named = {name for home in system_classes() for name in choices(home.options_type)}
-    # --offline holds for datasets too, so that it is never another system's.
-    given = {name: value for name, value in vars(options).items() if name in named - {"offline"}}
-    if "offline" in choices(system_class(options.system).options_type):
-        given["offline"] = options.offline
-    return make_options(options.system, given)
 
 
 def at_least_one(options: argparse.Namespace, names: Iterable[str]) -> None:

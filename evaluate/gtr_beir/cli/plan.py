@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from gtr_beir.cli.options import (
-    Commands,
-    at_least_one,
-    dataset_names,
-    folders,
-    system_and_datasets,
-    system_flags,
-    system_options,
-)
-from gtr_beir.identity import USUAL_DEPTH
+from gtr_beir.cli.closing import fitted
+from gtr_beir.cli.experiments import experiment_of, systems_and_datasets
+from gtr_beir.cli.options import Commands, folders, system_flags
+from gtr_beir.systems.options import EncoderOptions
+
+if TYPE_CHECKING:
+    from gtr_beir.experiment.description import SystemChoice
+    from gtr_beir.planning import WholePlan
 
 
 def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -21,36 +21,86 @@ def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
         "plan",
         help="estimate the time, memory and disk of a run before it starts",
         description="Estimate the tokens, arithmetic, memory and disk of a run, and its time at "
-        "a rate that is measured now on this machine. Nothing is fetched or written; "
-        "datasets that are not here are estimated from the registry.",
+        "a rate that is measured now on this machine; of several systems, a line for each. Nothing "
+        "is fetched or written; datasets that are not here are estimated from the registry.",
     )
-    system_and_datasets(parser)
-    parser.add_argument(
-        "--depth",
-        type=int,
-        default=USUAL_DEPTH,
-        help="documents kept for each query (default: 1000)",
-    )
+    systems_and_datasets(parser)
     folders(parser)
     system_flags(parser, shared={"offline"})
     parser.set_defaults(act=_plan, offline=True)
 
 
 def _plan(options: argparse.Namespace) -> None:
+    from gtr_beir.planning import plan_run
+
+    experiment = experiment_of(options).offline()
+    systems = experiment.systems
+    planned = [isinstance(choice.options, EncoderOptions) for choice in systems]
+    # Where there is none, the first one's refusal says what a plan is for.
+    planned[0] = planned[0] or not any(planned)
+    plans = [
+        plan_run(
+            choice.name,
+            experiment.dataset_names,
+            choice.options,
+            datasets_dir=options.datasets_dir or experiment.datasets_dir,
+            depth=choice.depth,
+        )
+        if wanted
+        else None
+        for choice, wanted in zip(systems, planned, strict=True)
+    ]
+    if len(plans) == 1 and plans[0] is not None:
+        _print_datasets(plans[0])
+    else:
+        _print_systems(systems, plans)
+
+
+def _print_systems(systems: Sequence[SystemChoice], plans: Sequence[WholePlan | None]) -> None:
+    """A line for each system, then all of them, which run one after the other."""
     from tabulate import tabulate
 
-    from gtr_beir.planning import plan_run
     from gtr_beir.progress import duration
 
-    names = dataset_names(options)
-    at_least_one(options, ("depth",))
-    plan = plan_run(
-        options.system,
-        names,
-        system_options(options),
-        datasets_dir=options.datasets_dir,
-        depth=options.depth,
-    )
+    headers = ("system", "dtype", "device", "M tokens", "memory", "disk", "time")
+    rows: list[tuple[str, ...]] = []
+    notes: dict[str, str] = {}
+    for choice, plan in zip(systems, plans, strict=True):
+        name = fitted(choice.label or choice.name)
+        if plan is None:
+            notes["-"] = "needs no GPU and little time (docs/benchmarks.md has its rates)"
+            rows.append((name, *["-"] * (len(headers) - 1)))
+            continue
+        if not all(entry.counted for entry in plan.datasets):
+            name += " *"
+            notes["*"] = ESTIMATED
+        if choice.rerank is not None:
+            name += " +"
+            notes["+"] = "the whole corpus; to rerank another run takes less"
+        tokens = sum(entry.tokens for entry in plan.datasets) / 1e6
+        found = (size(plan.memory), size(plan.disk), duration(plan.seconds))
+        rows.append((name, plan.encoder.dtype, plan.encoder.device, f"{tokens:,.2f}", *found))
+    made = [plan for plan in plans if plan is not None]
+    most, disk = max(plan.memory for plan in made), sum(plan.disk for plan in made)
+    seconds = sum(plan.seconds for plan in made)
+    rows.append(("in all", "", "", "", size(most), size(disk), duration(seconds)))
+    align = ("left", "left", "left", *["right"] * 4)
+    print(tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align))
+    print("\nOne system after the other: memory is the most that one of them needs, disk is")
+    print("besides the datasets. `gtr-beir plan` of one system shows each dataset.")
+    for mark, note in notes.items():
+        print(f"{mark} {note}")
+
+
+ESTIMATED = "tokens estimated: the dataset or the tokenizer is not here"
+
+
+def _print_datasets(plan: WholePlan) -> None:
+    """A line for each dataset, then the totals of one system."""
+    from tabulate import tabulate
+
+    from gtr_beir.progress import duration
+
     rows = [
         (
             entry.name + ("" if entry.counted else " *"),
@@ -77,9 +127,9 @@ def _plan(options: argparse.Namespace) -> None:
     print(f"\nrate:   {rate} in {cost.dtype} on {cost.device}, {cost.how}{devices}")
     print(f"time:   {duration(plan.seconds)} in all")
     print(f"memory: {size(plan.memory)} at most, of which weights {size(cost.weights_bytes)}")
-    print(f"disk:   {size(sum(entry.disk for entry in plan.datasets))} besides the datasets")
+    print(f"disk:   {size(plan.disk)} besides the datasets")
     if not all(entry.counted for entry in plan.datasets):
-        print("* tokens estimated: the dataset or the tokenizer is not here")
+        print(f"* {ESTIMATED}")
 
 
 def size(count: float) -> str:

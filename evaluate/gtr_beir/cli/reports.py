@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gtr_beir.cli.options import Commands, folders, results_folder
 from gtr_beir.errors import UsageError
+
+if TYPE_CHECKING:
+    from gtr_beir.report.board import Report
 
 
 def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -64,7 +69,6 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _leaderboard(options: argparse.Namespace) -> None:
-    from gtr_beir.files import atomic_write
     from gtr_beir.report import render
     from gtr_beir.report.leaderboard import leaderboard
     from gtr_beir.report.markdown import markdown
@@ -86,13 +90,24 @@ def _leaderboard(options: argparse.Namespace) -> None:
         sort=options.sort,
         beside=options.beside,
     )
-    for name in formats:
-        path = options.results_dir / f"leaderboard.{render.SUFFIXES[name]}"
-        with atomic_write(path, "w") as handle:
-            handle.write(render.FORMATS[name](report, options.percent))
+    for path in write_leaderboard(report, formats, options.results_dir, percent=options.percent):
         print(path)
     if options.print:
         print(markdown(report, options.percent))
+
+
+def write_leaderboard(
+    report: Report, formats: Sequence[str], folder: Path, *, percent: bool = False
+) -> Iterator[Path]:
+    """Write leaderboard.* of the formats into a folder; yields each path when it is written."""
+    from gtr_beir.files import atomic_write
+    from gtr_beir.report import render
+
+    for name in formats:
+        path = folder / f"leaderboard.{render.SUFFIXES[name]}"
+        with atomic_write(path, "w") as handle:
+            handle.write(render.FORMATS[name](report, percent))
+        yield path
 
 
 def _named(text: str) -> list[str]:

@@ -9,46 +9,41 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gtr_beir.cli.closing import closing_table, printable
+from gtr_beir.cli.experiments import experiment_of, systems_and_datasets
 from gtr_beir.cli.options import (
     Commands,
     at_least_one,
-    dataset_names,
     folders,
     quiet,
-    system_and_datasets,
     system_flags,
-    system_options,
+    usual_results,
 )
-from gtr_beir.errors import UsageError
-from gtr_beir.identity import USUAL_DEPTH
+from gtr_beir.cli.reports import write_leaderboard
+from gtr_beir.errors import GtrBeirError, sentence
 
 if TYPE_CHECKING:
+    from gtr_beir.experiment.running import Outcome, Work
     from gtr_beir.records import Record
-    from gtr_beir.systems.base import System
 
 
 def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "run",
-        help="run a system on datasets: rank, score and record",
-        description="Run one system on datasets: rank the documents, score the rankings, write a "
-        "record of each. What is already done is not done again; an interrupted run "
-        "continues where it stopped.",
+        help="run systems on datasets: rank, score and record",
+        description="Run systems on datasets: rank the documents, score the rankings, write a "
+        "record of each. Systems come in the order in which they are named, the smallest dataset "
+        "first. A flag holds for every system that has it. What fails is told and the rest goes "
+        "on; what is already done is not done again; an interrupted run continues where it "
+        "stopped.",
     )
-    system_and_datasets(parser)
+    systems_and_datasets(parser)
     parser.add_argument(
         "--label", help="name of the system in folders and tables (default: its own)"
     )
     parser.add_argument(
-        "--depth",
-        type=int,
-        default=USUAL_DEPTH,
-        help="documents kept for each query (default: 1000)",
-    )
-    parser.add_argument(
         "--self-matches",
         choices=["drop", "keep"],
-        default="drop",
         help="whether documents with the query's own id are dropped before the cut (default) or "
         "kept",
     )
@@ -72,85 +67,97 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     folders(parser, results=True)
     quiet(parser)
     system_flags(parser, shared={"offline"})
-    parser.set_defaults(act=_run)
+    # None: the results folder is asked of the experiment file first.
+    parser.set_defaults(act=_run, results_dir=None)
 
 
-def _run(options: argparse.Namespace) -> None:
-    names = dataset_names(options)
-    at_least_one(options, ("depth", "block_documents", "threads"))
-    chosen = system_options(options)
-    names = _obtainable(names, options)
+def _run(options: argparse.Namespace) -> int:
+    from gtr_beir.experiment.running import carry_out, prepare
+
+    experiment = experiment_of(options)
+    at_least_one(options, ("block_documents", "threads"))
+    work = prepare(
+        experiment,
+        results_dir=options.results_dir or experiment.results_dir or usual_results(),
+        datasets_dir=options.datasets_dir,
+        offline=options.offline,
+        block_documents=options.block_documents,
+        again=options.again,
+        quiet=options.quiet,
+        say=_say,
+    )
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if options.threads:
         import torch
 
         torch.set_num_threads(options.threads)
-
-    from gtr_beir.systems.base import load_system
-
-    _run_datasets(load_system(options.system, chosen), names, options)
-
-
-def _run_datasets(system: System, names: Sequence[str], options: argparse.Namespace) -> None:
-    """Benchmark the datasets one after the other, a line for each."""
-    from gtr_beir.data.catalogue import load_dataset
-    from gtr_beir.evaluation import RunOptions, benchmark
-
-    how = RunOptions(
-        results_dir=options.results_dir,
-        label=options.label,
-        depth=options.depth,
-        self_matches=options.self_matches,
-        block_documents=options.block_documents,
-        rerank=options.rerank,
-        again=options.again,
-        quiet=options.quiet,
-    )
-    done = None
-    for name in names:
-        dataset = load_dataset(
-            name,
-            datasets_dir=options.datasets_dir,
-            fetch=not options.offline,
-            quiet=options.quiet,
-        )
-        done = benchmark(system, dataset, how)
-        print(_record_line(done), flush=True)
-    if done is not None and not options.quiet:
-        print(
-            f"records and runs: {options.results_dir / done.system}\n"
-            "leaderboard:      gtr-beir leaderboard",
-            file=sys.stderr,
-        )
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in carry_out(work):
+            # A system that cannot be loaded is told once, not for every dataset.
+            if outcome.loaded or all(other.place != outcome.place for other in outcomes):
+                _tell(outcome)
+            outcomes.append(outcome)
+    finally:
+        # Also of a run that is stopped: what is left is worth knowing then.
+        if work.pairs > 1 and not options.quiet:
+            print(f"\n{closing_table(work, outcomes)}", flush=True)
+    written = not experiment.reports or _reported(work, outcomes, quiet=options.quiet)
+    if not options.quiet:
+        _say_where(work, outcomes)
+    return 0 if written and all(outcome.record for outcome in outcomes) else 1
 
 
-def _obtainable(names: Sequence[str], options: argparse.Namespace) -> list[str]:
-    """Names of datasets that are here or can be fetched, before anything is: a name that is neither
-    is an error, but a gated dataset that only a suite names is told and left out."""
-    from gtr_beir.data.catalogue import load_dataset
-    from gtr_beir.data.registry import gated_sentence, registered
-    from gtr_beir.data.store import datasets_folder, is_here
+def _tell(outcome: Outcome) -> None:
+    if outcome.record is not None:
+        print(_record_line(outcome.record), flush=True)
+    else:
+        what = f"failed on {outcome.dataset}" if outcome.loaded else "cannot be run"
+        _say(printable(f"gtr-beir: {outcome.system} {what}: {outcome.why}"))
 
-    folder = datasets_folder(options.datasets_dir)
-    kept = []
-    for name in dict.fromkeys(names):
-        spec = registered(name)
-        here = spec is not None and all(is_here(p, folder) for p in spec.parts or (name,))
-        if spec is None or here or options.offline or (spec.gated and name in options.dataset):
-            load_dataset(name, datasets_dir=folder)
-        elif spec.gated:
-            print(f"left out: {gated_sentence(spec)}", file=sys.stderr)
-            continue
-        elif "/" in name:
-            load_dataset(name, datasets_dir=folder)
-        kept.append(name)
-    if not kept:
-        raise UsageError(
-            "none of these datasets is here, and all of them are gated; the lines "
-            "above say how to make them"
-        )
-    return kept
+
+def _reported(work: Work, outcomes: Sequence[Outcome], *, quiet: bool) -> bool:
+    """Write the leaderboard; a failure is told, and is no reason to hide what was done."""
+    from gtr_beir.report.leaderboard import leaderboard
+
+    try:
+        report = leaderboard(work.results_dir, baseline=_baseline(work, outcomes))
+        for path in write_leaderboard(report, work.experiment.reports, work.results_dir):
+            if not quiet:
+                _say(f"written: {path}")
+    except (GtrBeirError, OSError) as error:
+        _say(f"gtr-beir: no leaderboard was written: {sentence(error)}")
+        return False
+    return True
+
+
+def _baseline(work: Work, outcomes: Sequence[Outcome]) -> str | None:
+    """The baseline by the name that its records have: an experiment may name the system."""
+    from gtr_beir.experiment.checking import NO_BASELINE
+
+    wanted = work.experiment.baseline
+    if wanted == NO_BASELINE:
+        return ""
+    choices = work.experiment.systems
+    labels = {choice.label for choice in choices}
+    for outcome in outcomes:
+        if wanted not in labels and choices[outcome.place].name == wanted and outcome.record:
+            return outcome.system
+    return wanted
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _say_where(work: Work, outcomes: Sequence[Outcome]) -> None:
+    systems = {outcome.system for outcome in outcomes if outcome.record is not None}
+    if systems:
+        folder = work.results_dir / systems.pop() if len(systems) == 1 else work.results_dir
+        _say(f"records and runs: {folder}")
+        if not work.experiment.reports:
+            _say("leaderboard:      gtr-beir leaderboard")
 
 
 def _record_line(record: Record) -> str:

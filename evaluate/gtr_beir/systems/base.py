@@ -9,7 +9,7 @@ what a search needs is imported when it begins.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -113,15 +113,24 @@ def make_options(name: str, given: Mapping[str, Any]) -> Options:
     try:
         return kind.of(name, given)
     except UsageError as error:
-        strange = given.keys() - choices(kind).keys()
-        owners: dict[str, str] = {}
-        for other in system_classes():
-            for option in strange & choices(other.options_type).keys():
-                owners.setdefault(flag(option), other.title)
-        if not owners:
+        whose = belonging(given.keys() - choices(kind).keys())
+        if not whose:
             raise
-        whose = ", ".join(f"{option} belongs to {owner}" for option, owner in owners.items())
         raise UsageError(f"{error} ({whose})") from None
+
+
+def owners(options: Iterable[str]) -> dict[str, str]:
+    """Option -> the title of the first kind of system that has it; what none has is left out."""
+    found: dict[str, str] = {}
+    for home in system_classes():
+        had = choices(home.options_type)
+        found |= {name: home.title for name in options if name in had and name not in found}
+    return found
+
+
+def belonging(options: Iterable[str]) -> str:
+    """`--k1 belongs to BM25`, for each that some kind of system has."""
+    return ", ".join(f"{flag(o)} belongs to {owner}" for o, owner in owners(options).items())
 
 
 def system_class(name: str) -> Any:

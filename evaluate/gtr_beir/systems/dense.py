@@ -47,6 +47,17 @@ class DenseOptions(EncoderOptions):
     )
 
 
+def require_possible(name: str, options: DenseOptions) -> None:
+    """UsageError for options that a checkpoint of this form cannot follow."""
+    from gtr_beir.checkpoints.door import TFHUB
+
+    if name.startswith(TFHUB) and options.protocol != "hub":
+        raise UsageError(
+            f"{name} cuts texts at a length of its own, so the paper's lengths cannot be kept; "
+            "give --protocol hub"
+        )
+
+
 class DenseSystem:
     """A dual-encoder checkpoint under a length protocol and a precision."""
 
@@ -55,16 +66,12 @@ class DenseSystem:
     reranks: ClassVar[bool] = False
 
     def __init__(self, name: str, options: DenseOptions):
-        from gtr_beir.checkpoints.door import TFHUB, open_checkpoint
+        from gtr_beir.checkpoints.door import open_checkpoint
         from gtr_beir.checkpoints.recognition import model_of
         from gtr_beir.encoders.loading import load_encoder
         from gtr_beir.systems.search import for_each_device
 
-        if name.startswith(TFHUB) and options.protocol != "hub":
-            raise UsageError(
-                f"{name} cuts texts at a length of its own, so the paper's lengths cannot be kept; "
-                "give --protocol hub"
-            )
+        require_possible(name, options)
         self._asked, self._each = name, for_each_device(options)
         checkpoint = open_checkpoint(
             name,

@@ -1,0 +1,1 @@
+"""Experiments: several systems on several datasets, described once and carried out in one go."""

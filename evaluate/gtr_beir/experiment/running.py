@@ -1,0 +1,163 @@
+"""Carrying an experiment out: what fails is told and the rest goes on.
+
+System by system, so that each is loaded once and no two models are in memory at a time; and for
+each the smallest dataset first, so that the first results come early.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gtr_beir.data.catalogue import load_dataset
+from gtr_beir.data.store import datasets_folder
+from gtr_beir.errors import GtrBeirError, UsageError, sentence
+from gtr_beir.evaluation import RunOptions, benchmark_or_find
+from gtr_beir.experiment.checking import check_systems, datasets_in_order
+from gtr_beir.experiment.description import Experiment, SystemChoice
+from gtr_beir.memory import give_back
+from gtr_beir.records import Record
+from gtr_beir.systems.base import System, load_system
+
+
+@dataclass(frozen=True)
+class Work:
+    """An experiment that was checked. datasets: in the order in which they are done; how: of each
+    system; fetch: whether datasets may be fetched."""
+
+    experiment: Experiment
+    datasets: tuple[str, ...]
+    how: tuple[RunOptions, ...]
+    results_dir: Path
+    datasets_dir: Path
+    fetch: bool
+
+    @property
+    def pairs(self) -> int:
+        """How many results there will be."""
+        return len(self.experiment.systems) * len(self.datasets)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one system on one dataset.
+
+    place: of the system in the experiment, from 0; system: its name, in folders where it is known;
+    record: None if it failed, why: then says why in a sentence; found: whether all of it was there
+    already; loaded: False if the system itself failed, so that the dataset was not tried.
+    """
+
+    place: int
+    system: str
+    dataset: str
+    record: Record | None = None
+    found: bool = False
+    why: str = ""
+    loaded: bool = True
+
+
+def prepare(
+    experiment: Experiment,
+    *,
+    results_dir: Path | str | None = None,
+    datasets_dir: Path | str | None = None,
+    offline: bool = False,
+    block_documents: int | None = None,
+    again: bool = False,
+    quiet: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> Work:
+    """Check everything that can be checked before the start.
+
+    results_dir, datasets_dir: in the place of the experiment's own; again: replace records that are
+    there; say: is told of datasets that are left out. Raises UsageError for wrong use: nothing has
+    been loaded or written then.
+    """
+    results = Path(results_dir or experiment.results_dir or "results")
+    datasets = datasets_folder(datasets_dir or experiment.datasets_dir)
+    if offline:
+        experiment = experiment.offline()
+    how = tuple(
+        RunOptions(
+            results_dir=results,
+            label=choice.label,
+            depth=choice.depth,
+            self_matches=experiment.self_matches,
+            block_documents=block_documents,
+            rerank=choice.rerank,
+            again=again,
+            quiet=quiet,
+        )
+        for choice in experiment.systems
+    )
+    names = datasets_in_order(experiment, datasets, offline=offline, say=say)
+    check_systems(experiment, results, offline=offline)
+    return Work(experiment, tuple(names), how, results, datasets, not offline)
+
+
+def carry_out(work: Work) -> Iterator[Outcome]:
+    """Do the work; yields an outcome as soon as it is there.
+
+    Only failed work is an outcome: errors of this program's own tree, of the system, and of memory
+    that ran out. If there is but one result to be had, its error is raised as it is.
+    """
+    taken: dict[str, int] = {}
+    for place, (choice, how) in enumerate(zip(work.experiment.systems, work.how, strict=True)):
+        shown, why = choice.label or choice.name, ""
+        system: System | None = None
+        try:
+            system = load_system(choice.name, choice.options)
+            shown = _name_in_folders(system, choice, taken, place)
+        except Exception as error:
+            why = _why(error, alone=work.pairs == 1)
+        for dataset in work.datasets:
+            if system is None or why:
+                yield Outcome(place, shown, dataset, why=why, loaded=False)
+            else:
+                yield _outcome(work, how, system, Outcome(place, shown, dataset))
+        del system
+        _release()
+
+
+def _name_in_folders(
+    system: System, choice: SystemChoice, taken: dict[str, int], place: int
+) -> str:
+    """The system's name, unless an earlier one has it: their results would replace each other."""
+    name = choice.label or system.identity.name
+    if choice.rerank is None and taken.setdefault(name, place) != place:
+        raise UsageError(f"an earlier system is kept as '{name}' too; give each a label of its own")
+    return name
+
+
+def _outcome(work: Work, how: RunOptions, system: System, asked: Outcome) -> Outcome:
+    try:
+        dataset = load_dataset(
+            asked.dataset, datasets_dir=work.datasets_dir, fetch=work.fetch, quiet=how.quiet
+        )
+        record, searched = benchmark_or_find(system, dataset, how)
+    except Exception as error:
+        return replace(asked, why=_why(error, alone=work.pairs == 1))
+    return replace(asked, system=record.system, record=record, found=not searched)
+
+
+def _why(error: Exception, *, alone: bool) -> str:
+    """The sentence of failed work; whatever else it is, a mistake of this program, is raised."""
+    torch = sys.modules.get("torch")
+    failures: tuple[type[Exception], ...] = (GtrBeirError, OSError, MemoryError)
+    if torch is not None:
+        failures = (*failures, torch.OutOfMemoryError)
+    if alone or isinstance(error, BrokenPipeError) or not isinstance(error, failures):
+        raise error
+    return sentence(error)
+
+
+def _release() -> None:
+    """Give the memory of a system back before the next one is loaded."""
+    gc.collect()
+    give_back()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
