@@ -6,9 +6,10 @@ Nothing is executed on the way: only files of known kinds are read, weights are 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -109,44 +110,46 @@ def require_hub_id(name: str, revision: str | None, *, ask: bool) -> None:
     """UsageError for a name that no model of the hub can have and, where the hub is to be asked and
     answers, for a model or a revision that it does not have. Nothing is fetched."""
     from huggingface_hub import HfApi
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    with _explained(name, revision):
+        validate_repo_id(name)
+    try:
+        with _explained(name, revision):
+            if ask and hub_is_reachable():
+                silence_hub()
+                HfApi().model_info(name, revision=revision, timeout=20.0)
+    except UsageError:
+        raise
+    except Exception:  # the hub is ill, in the client's own words; what is in the cache may do
+        return
+
+
+@contextlib.contextmanager
+def _explained(name: str, revision: str | None) -> Iterator[None]:
+    """What the hub says that it does not have, as one sentence."""
     from huggingface_hub.errors import (
         HFValidationError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
-        validate_repo_id(name)
-        if ask and hub_is_reachable():
-            silence_hub()
-            HfApi().model_info(name, revision=revision, timeout=20.0)
+        yield
     except HFValidationError:
-        raise UsageError(_no_name(name)) from None
+        raise UsageError(
+            f"'{name}' is neither a system, a folder nor a Hugging Face id; "
+            "`gtr-beir run --help` lists the systems"
+        ) from None
     except RepositoryNotFoundError:
-        raise UsageError(_no_model(name)) from None
+        raise UsageError(
+            f"the Hugging Face hub has no model '{name}' that you may read; check the name"
+        ) from None
     except RevisionNotFoundError:
-        raise UsageError(_no_revision(name, revision)) from None
-    except Exception:  # the hub is ill; what is in the cache may do
-        return
-
-
-def _no_name(name: str) -> str:
-    return (
-        f"'{name}' is neither a system, a folder nor a Hugging Face id; "
-        "`gtr-beir run --help` lists the systems"
-    )
-
-
-def _no_model(name: str) -> str:
-    return f"the Hugging Face hub has no model '{name}' that you may read; check the name"
-
-
-def _no_revision(name: str, revision: str | None) -> str:
-    return (
-        f"the Hugging Face hub has no revision '{revision}' of '{name}'; give a commit, a tag "
-        "or a branch"
-    )
+        raise UsageError(
+            f"the Hugging Face hub has no revision '{revision}' of '{name}'; give a commit, a tag "
+            "or a branch"
+        ) from None
 
 
 def as_path(name: str) -> Path:
@@ -212,32 +215,11 @@ def wanted_files(files: Iterable[str]) -> list[str]:
 
 def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
     """The folder of a hub checkpoint in the Hugging Face cache, fetched if need be."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        if offline:
-            return _cached(name, revision)
-        if not hub_is_reachable():
-            return _cached(name, revision)
-        silence_hub()
-        try:
-            entry = HfApi().model_info(name, revision=revision, timeout=20.0)
-        except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
-            raise
-        except Exception:  # nobody there, or the hub is ill, in the client's own words
-            return _cached(name, revision)
-        wanted = wanted_files(file.rfilename for file in entry.siblings or [])
-        # By the name that was asked for, so that it is found again without a network.
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    except HFValidationError:
-        raise UsageError(_no_name(name)) from None
+        with _explained(name, revision):
+            return _cached(name, revision) if offline else _fetched(name, revision)
     except LocalEntryNotFoundError:
         if offline:
             raise UsageError(
@@ -249,14 +231,33 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
             "check the name and the network, or give the path of a folder; what is in the cache "
             "runs with --offline"
         ) from None
-    except RepositoryNotFoundError:
-        raise UsageError(_no_model(name)) from None
-    except RevisionNotFoundError:
-        raise UsageError(_no_revision(name, revision)) from None
     except (HfHubHTTPError, OSError) as error:
         raise FetchError(
             f"'{name}' could not be fetched from the Hugging Face hub ({error}); try again later"
         ) from error
+
+
+def _fetched(name: str, revision: str | None) -> Path:
+    """The same; what is in the cache, where the hub does not answer."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    if not hub_is_reachable():
+        return _cached(name, revision)
+    silence_hub()
+    try:
+        entry = HfApi().model_info(name, revision=revision, timeout=20.0)
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+        raise
+    except Exception:  # nobody there, or the hub is ill, in the client's own words
+        return _cached(name, revision)
+    wanted = wanted_files(file.rfilename for file in entry.siblings or [])
+    # By the name that was asked for, so that it is found again without a network.
+    return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
 
 
 def inspect_folder(path: Path, *, hub: str | None = None) -> CheckpointFolder:
