@@ -189,13 +189,30 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class LengthBin:
+    """Queries whose own words, or those of their longest relevant document, are `low` to `high`.
+
+    n: how many; values: mean of the section's measure by own column; cut: share of those texts that
+    was cut, of the columns that cut texts and whose tokens can be counted here.
+    """
+
+    low: int
+    high: int
+    n: int
+    values: Mapping[Column, float]
+    cut: Mapping[Column, float]
+
+
+@dataclass(frozen=True)
 class Section:
     """One dataset that own systems were run on.
 
     dataset: its name, title: of its line; measure: that queries are looked at by; about: name and
     value of what is known of it; cells: every measure of every own column; hardest: the queries
     with the lowest mean over all systems; disagreements: those whose values lie farthest apart;
-    contrast: the baseline and the best of the others, or the two best, None where there are no two.
+    contrast: the baseline and the best of the others, or the two best, None where there are no two;
+    top_words: median words of the first ten documents; by_query, by_document: values by the length
+    of the query and of its longest relevant document. These three are empty without the texts.
     """
 
     dataset: str
@@ -207,6 +224,9 @@ class Section:
     disagreements: tuple[QueryLine, ...] = ()
     warnings: tuple[str, ...] = ()
     contrast: Contrast | None = None
+    top_words: Mapping[Column, float] = field(default_factory=dict)
+    by_query: tuple[LengthBin, ...] = ()
+    by_document: tuple[LengthBin, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class PerQuery:
     """
 
     def __init__(self, results: Path | None, records: Iterable[Record]) -> None:
-        self._results = results
+        self.results = results
         self._records = list(records)
         self._tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
         self._intervals: dict[tuple[str, str], Mapping[tuple[str, str], Interval]] = {}
@@ -75,10 +75,10 @@ class PerQuery:
         return self._intervals[group].get((record.system, str(measure)), (None, None))
 
     def _read(self, record: Record) -> list[pd.DataFrame]:
-        if self._results is None:
+        if self.results is None:
             return []
         names = record.parts or (record.dataset,)
-        paths = [self._results / record.system / name / PER_QUERY for name in names]
+        paths = [self.results / record.system / name / PER_QUERY for name in names]
         return [read_per_query(path) for path in paths] if all(p.is_file() for p in paths) else []
 
     def _of_a_dataset(self, name: str, fingerprint: str) -> Mapping[tuple[str, str], Interval]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from gtr_beir.records import Record
 from gtr_beir.report.board import Cell, Column, Contrast, QueryLine, Section
 from gtr_beir.report.own import columns_of, title_of_record, titles_of
 from gtr_beir.report.per_query import PerQuery, Values
+from gtr_beir.report.text_lengths import NO_LENGTHS, lengths_of
 
 SHOWN = 10
 """Hardest queries of a dataset, and as many that systems disagree on most."""
@@ -28,12 +29,13 @@ def sections_of(
     measure: Measure,
     baseline: str = "",
     datasets_dir: Path | str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Section]:
     """A section for each dataset that records are of.
 
     measure: that queries are looked at by; baseline: the own system that a reader compares with, ""
-    for none; datasets_dir: where the texts of queries are read, if
-    the very dataset is there.
+    for none; datasets_dir: where texts are read, if the very dataset is there; None: no texts are;
+    say: told before work that takes its time.
     """
     titles = titles_of(records)
     columns = columns_of(records)
@@ -42,7 +44,13 @@ def sections_of(
         here = [r for r in records if title_of_record(r, titles) == title]
         held = {columns[r.system, r.dataset]: per_query.of(r, measure) for r in here}
         values = {column: of for column, of in held.items() if of is not None}
-        hardest, disagreements = _queries(values, _texts(here[0], datasets_dir))
+        dataset = None if datasets_dir is None else _dataset(here[0], datasets_folder(datasets_dir))
+        texts = dict(zip(dataset.query_ids, dataset.query_texts, strict=True)) if dataset else {}
+        hardest, disagreements = _queries(values, texts)
+        lengths = NO_LENGTHS
+        if dataset is not None:
+            records_of = {columns[r.system, r.dataset]: r for r in here}
+            lengths = lengths_of(dataset, records_of, values, per_query.results, say)
         found.append(
             Section(
                 dataset=here[0].dataset,
@@ -54,6 +62,9 @@ def sections_of(
                 disagreements=disagreements,
                 warnings=tuple(line for record in here for line in _warnings(record)),
                 contrast=_contrast(values, baseline),
+                top_words=lengths.top_words,
+                by_query=lengths.by_query,
+                by_document=lengths.by_document,
             )
         )
     return found
@@ -146,15 +157,14 @@ def _contrast(values: Mapping[Column, Values], baseline: str) -> Contrast | None
     )
 
 
-def _texts(record: Record, datasets_dir: Path | str | None) -> Mapping[str, str]:
-    """Query id -> text, where the very dataset that was searched is on this machine."""
-    folder = datasets_folder(datasets_dir)
+def _dataset(record: Record, folder: Path) -> Dataset | None:
+    """The very dataset that was searched, if it is on this machine."""
     if record.parts or not is_here(record.dataset, folder):
-        return {}
+        return None
     try:
         dataset = load_dataset(record.dataset, datasets_dir=folder)
     except GtrBeirError:
-        return {}  # a damaged dataset is no reason against a table of scores
+        return None  # a damaged dataset is no reason against a table of scores
     if not isinstance(dataset, Dataset) or dataset.fingerprint != record.fingerprints["dataset"]:
-        return {}
-    return dict(zip(dataset.query_ids, dataset.query_texts, strict=True))
+        return None
+    return dataset

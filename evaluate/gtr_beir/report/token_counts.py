@@ -6,6 +6,7 @@ tokens. What goes beyond the record's limit was cut.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from gtr_beir.lengths import Kind
 from gtr_beir.records import Record
 
 if TYPE_CHECKING:
-    from gtr_beir.checkpoints.door import Checkpoint
     from gtr_beir.checkpoints.tokenizer import TransformersTokenizer
 
 _TEXTS_AT_ONCE = 128
@@ -91,6 +91,21 @@ def counter_of(record: Record) -> tuple[TokenCounter | None, str]:
 
 def _tokenizer(record: Record) -> TransformersTokenizer:
     """The tokenizer that ran; an error that says why, where it cannot be had here."""
+    model = record.identity.model
+    given = record.facts.get("given")
+    if not isinstance(given, str):
+        if model.hub is None:
+            raise CheckpointError("the record does not say where its checkpoint lies")
+        given = ("colbert:" if record.settings.get("similarity") == "maxsim" else "") + model.hub
+    chosen = record.facts.get("tokenizer")
+    return _opened(given, chosen if isinstance(chosen, str) else None, model.commit, model.weights)
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(
+    given: str, chosen: str | None, commit: str | None, weights: str | None
+) -> TransformersTokenizer:
+    """Opened once for all datasets: that it is the checkpoint that ran is seen by its bytes."""
     from gtr_beir.checkpoints.door import (
         FolderCheckpoint,
         MultiVectorCheckpoint,
@@ -99,32 +114,14 @@ def _tokenizer(record: Record) -> TransformersTokenizer:
     )
     from gtr_beir.checkpoints.tokenizer import open_tokenizer
 
-    model = record.identity.model
-    given = record.facts.get("given")
-    if not isinstance(given, str):
-        if model.hub is None:
-            raise CheckpointError("the record does not say where its checkpoint lies")
-        given = ("colbert:" if record.settings.get("similarity") == "maxsim" else "") + model.hub
-    chosen = record.facts.get("tokenizer")
-    checkpoint = open_checkpoint(
-        given,
-        revision=model.commit,
-        tokenizer=chosen if isinstance(chosen, str) else None,
-        offline=True,
-    )
+    checkpoint = open_checkpoint(given, revision=commit, tokenizer=chosen, offline=True)
     if isinstance(checkpoint, TfHubCheckpoint):
         raise CheckpointError("a SavedModel keeps its tokenizer to itself")
-    _require_same(checkpoint, record)
+    same = checkpoint.commit is not None and checkpoint.commit == commit
+    if not same and checkpoint.fingerprint != weights:
+        raise CheckpointError(f"the checkpoint {checkpoint.asked} is not the one that ran")
     if isinstance(checkpoint, MultiVectorCheckpoint):
         return open_tokenizer(checkpoint.folder.encoder)
     if isinstance(checkpoint, FolderCheckpoint):
         return open_tokenizer(checkpoint.folder.transformer)
     return checkpoint.tokenizer()
-
-
-def _require_same(checkpoint: Checkpoint, record: Record) -> None:
-    model = record.identity.model
-    if checkpoint.commit is not None and checkpoint.commit == model.commit:
-        return
-    if checkpoint.fingerprint != model.weights:
-        raise CheckpointError(f"the checkpoint {checkpoint.asked} is not the one that ran")
