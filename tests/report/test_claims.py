@@ -527,6 +527,17 @@ def test_markdown_lines_are_short(
         assert max(map(len, said.splitlines())) <= 140
 
 
+def test_names_of_records_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = record("odd", "nq", 0.5, family="gtr-base")
+    options = {"x": "<b>|`x`[y](z)\x1b[2J"}
+    write(tmp_path, replace(odd, identity=replace(odd.identity, options=options)))
+    assert cli.main(["claims", "--format", "md", "--results-dir", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert r"&lt;b>\|\`x\`\[y\](z)" in said
+    assert "\x1b" not in said
+    assert "`gtr-beir run gtr-base --suite zero-shot`" in " ".join(said.split())
+
+
 def test_json_is_unrounded(
     tmp_path: Path, everything: dict[tuple[str, str], Record], capsys: pytest.CaptureFixture[str]
 ) -> None:

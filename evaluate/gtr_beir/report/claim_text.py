@@ -223,12 +223,13 @@ def markdown(answers: Sequence[Answer], remarks: Sequence[str], results: str) ->
     for one in answers:
         for remark in one.claim.remarks:
             said.setdefault(remark, []).append(one.claim.id)
-    told = [f"- {', '.join(ids)}: {plain(remark)}" for remark, ids in said.items()]
-    closing = [remark for remark in (gated(_united(answers)), *remarks) if remark]
+    told = [f"- {', '.join(ids)}: {remark}" for remark, ids in said.items()]
+    # Names in remarks on records are whatever somebody called them.
+    closing = [gated(_united(answers)), *map(plain, remarks)]
     parts = ["# Claims of the GTR paper", table, "\n".join(listed)]
     if told:
         parts += ["## Remarks", "\n".join(line for text in told for line in _wrapped(text, WIDTH))]
-    parts += ["\n".join(_wrapped(plain(text), WIDTH)) for text in closing]
+    parts += ["\n".join(_wrapped(text, WIDTH)) for text in closing if text]
     return "\n\n".join(parts) + "\n"
 
 
@@ -239,8 +240,7 @@ def _markdown_row(one: Answer) -> list[str]:
         return [*start, *[""] * 5, one.verdict]
     values = [value_text(value, head.unit) for value in (head.published, head.own)]
     there = f"{one.present}/{one.needed}"
-    row = [*start, *values, difference_text(head), interval_text(head), there, one.verdict]
-    return [plain(cell) for cell in row]
+    return [*start, *values, difference_text(head), interval_text(head), there, one.verdict]
 
 
 def _markdown_item(one: Answer, results: str) -> Iterator[str]:
@@ -249,7 +249,7 @@ def _markdown_item(one: Answer, results: str) -> Iterator[str]:
     because = f" {one.verdict}: {'; '.join(one.because)}." if one.because else ""
     missing = [f"`{command}`" for command in commands(one.lacks, results)]
     to_run = f" To run: {'; '.join(missing)}." if missing else ""
-    said = f"- **{one.claim.id}** {plain(one.claim.sentence + over + because)}{to_run}"
+    said = f"- **{one.claim.id}** {one.claim.sentence}{over}{because}{to_run}"
     yield from _wrapped(said, WIDTH)
 
 
