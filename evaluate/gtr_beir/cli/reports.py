@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtr_beir.cli.options import Commands, folders, results_folder
+from gtr_beir.cli.options import Commands, folders
 from gtr_beir.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
         "leaderboard",
         help="write tables of your own records beside the published numbers",
         description="Write leaderboard.* into the results folder: NDCG@10 and Recall@100, with "
-        "your own records beside the published numbers.",
+        "your own records beside the published numbers. Where the datasets are on this machine, "
+        "html and figures also tell what the lengths of texts do.",
     )
     parser.add_argument(
         "--format",
         default="md,csv",
         metavar="FORMATS",
-        help="formats to write: md, csv, html, latex (default: md,csv)",
+        help="what to write: md, csv, html, latex, figures (default: md,csv)",
     )
     parser.add_argument(
         "--measures",
@@ -64,22 +66,23 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--percent", action="store_true", help="show scores times 100")
     parser.add_argument("--print", action="store_true", help="also print the markdown")
-    results_folder(parser)
+    folders(parser, results=True)
     parser.set_defaults(act=_leaderboard)
 
 
 def _leaderboard(options: argparse.Namespace) -> None:
+    from gtr_beir.data.store import datasets_folder
     from gtr_beir.report import render
     from gtr_beir.report.leaderboard import leaderboard
     from gtr_beir.report.markdown import markdown
 
     formats = _named(options.format)
     if not formats:
-        raise UsageError(f"no format was named; choose from {', '.join(render.FORMATS)}")
+        raise UsageError(f"no format was named; choose from {', '.join(render.WRITTEN)}")
     for name in formats:
-        if name not in render.FORMATS:
+        if name not in render.WRITTEN:
             raise UsageError(
-                f"there is no format '{name}'; choose from {', '.join(render.FORMATS)}"
+                f"there is no format '{name}'; choose from {', '.join(render.WRITTEN)}"
             )
     report = leaderboard(
         options.results_dir,
@@ -89,6 +92,9 @@ def _leaderboard(options: argparse.Namespace) -> None:
         datasets=_named(options.datasets),
         sort=options.sort,
         beside=options.beside,
+        datasets_dir=datasets_folder(options.datasets_dir),
+        lengths=bool({"html", "figures"} & set(formats)),
+        say=lambda sentence: print(sentence, file=sys.stderr),
     )
     for path in write_leaderboard(report, formats, options.results_dir, percent=options.percent):
         print(path)
@@ -99,15 +105,31 @@ def _leaderboard(options: argparse.Namespace) -> None:
 def write_leaderboard(
     report: Report, formats: Sequence[str], folder: Path, *, percent: bool = False
 ) -> Iterator[Path]:
-    """Write leaderboard.* of the formats into a folder; yields each path when it is written."""
+    """Write leaderboard.* of the formats, and figures/*, into a folder; yields each path when it is
+    written."""
     from gtr_beir.files import atomic_write
     from gtr_beir.report import render
 
     for name in formats:
+        if name == "figures":
+            yield from _write_figures(report, folder / "figures")
+            continue
         path = folder / f"leaderboard.{render.SUFFIXES[name]}"
         with atomic_write(path, "w") as handle:
             handle.write(render.FORMATS[name](report, percent))
         yield path
+
+
+def _write_figures(report: Report, folder: Path) -> Iterator[Path]:
+    from gtr_beir.files import atomic_write
+    from gtr_beir.report.figures import figures_of
+
+    for figure in figures_of(report):
+        for suffix, content in (("svg", figure.svg), ("png", figure.png)):
+            path = folder / f"{figure.name}.{suffix}"
+            with atomic_write(path) as handle:
+                handle.write(content)
+            yield path
 
 
 def _named(text: str) -> list[str]:

@@ -5,7 +5,7 @@ Everything that is rendered comes from a Report; nothing is rounded here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -257,7 +257,9 @@ class Report:
         with the published one, the difference, the verdict and, if there is no comparison, why.
         Then a line for two own systems on a dataset ("pair") and over datasets ("overall"): the
         difference of `system` less `against`, its interval, p as it is and corrected (p_holm; over
-        datasets also p_datasets, where datasets are what is drawn), queries or datasets won."""
+        datasets also p_datasets, where datasets are what is drawn), queries or datasets won. Then
+        the queries that tell most ("hardest", "disagreement") and, if texts were counted, values by
+        length: `words`, and the share of those texts that was `cut`."""
         lines = {
             (board.measure, line.title, column): _value_line(board.measure, line, column, cell)
             for board in self.boards
@@ -272,6 +274,7 @@ class Report:
                     lines.setdefault(key, _value_line(measure, one, column, cell))
         said = [*map(_verdict_line, self.verdicts), *map(_pair_line, self.pairs)]
         said += map(_overall_line, self.overall)
+        said += [line for section in self.sections for line in _section_lines(section)]
         frame = pd.DataFrame([*lines.values(), *said])
         for counts in ("n", "wins", "ties", "losses"):
             if counts in frame:
@@ -335,6 +338,41 @@ def _pair_line(pair: Pair) -> dict[str, object]:
         "ties": pair.ties,
         "losses": pair.losses,
     }
+
+
+def _section_lines(section: Section) -> Iterator[dict[str, object]]:
+    """Queries that tell most, and what lengths do."""
+    known = {"measure": str(section.measure), "dataset": section.title}
+    for kind, queries in (("hardest", section.hardest), ("disagreement", section.disagreements)):
+        for query in queries:
+            for column, value in query.values.items():
+                yield {
+                    "kind": kind,
+                    **known,
+                    "system": column.name,
+                    "query": query.query_id,
+                    "value": value,
+                    "note": query.text,
+                }
+    for column, words in section.top_words.items():
+        yield {
+            "kind": "words of the first ten",
+            "dataset": section.title,
+            "system": column.name,
+            "value": words,
+        }
+    for kind, bins in (("by query", section.by_query), ("by document", section.by_document)):
+        for one in bins:
+            for column, value in one.values.items():
+                yield {
+                    "kind": f"{kind} length",
+                    **known,
+                    "system": column.name,
+                    "value": value,
+                    "n": one.n,
+                    "words": f"{one.low} to {one.high}",
+                    "cut": one.cut.get(column),
+                }
 
 
 def _overall_line(overall: Overall) -> dict[str, object]:

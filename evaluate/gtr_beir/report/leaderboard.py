@@ -6,7 +6,7 @@ Datasets of one name and different fingerprints are different lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +75,8 @@ def leaderboard(
     sort: str = "mean",
     datasets_dir: Path | str | None = None,
     beside: Sequence[Path | str] = (),
+    lengths: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """The report of a results folder.
 
@@ -82,7 +84,8 @@ def leaderboard(
     (None: an own BM25 if there is one, "" for none); systems, datasets: those alone are shown (own
     ones by name); sort: own columns by "mean" over the shown datasets, or by "name"; datasets_dir:
     where the texts of queries are, if they are to be shown; beside: folders of MTEB's results,
-    shown and compared like published numbers. Raises UsageError for a name or a folder that there
+    shown and compared like published numbers; lengths: whether texts are counted too, which takes a
+    while, after `say` was told. Raises UsageError for a name or a folder that there
     is not, InputError for a file that is none of MTEB's.
     """
     folder = Path(results_dir)
@@ -108,7 +111,9 @@ def leaderboard(
         there = _published_cells(values, measure)
         boards += _boards(measure, records, own.cells, there, datasets, sort)
     verdicts = tuple(verdicts_on(records, values, per_query))
-    sections = sections_of(records, per_query, wanted[0], against, datasets_dir)
+    sections = sections_of(
+        records, per_query, wanted[0], against, datasets_dir, lengths=lengths, say=say
+    )
     report = Report(
         boards=tuple(boards),
         verdicts=verdicts,

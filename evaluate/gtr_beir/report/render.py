@@ -23,4 +23,7 @@ FORMATS: dict[str, Callable[[Report, bool], str]] = {
 }
 """Format name -> renderer; the name is the file's suffix, but for latex (.tex)."""
 
+WRITTEN = (*FORMATS, "figures")
+"""What can be written of a report: the formats, and the figures as files of their own."""
+
 SUFFIXES = {"md": "md", "csv": "csv", "html": "html", "latex": "tex"}

@@ -218,9 +218,8 @@ def by_two_measures(report: Report) -> Figure | None:
         else f"{where}: {short(best[0])} leads by {names[0]}, {short(best[1])} by {names[1]}"
     )
     caption = f"{names[1]} against {names[0]} on {where}. Filled: own runs; hollow: published."
-    caption += _marked(
-        cell for each in (line, *(one for _, one in second)) for cell in each.cells.values()
-    )
+    both = [line, *(other for _, other in second)]
+    caption += _marked(cell for each in both for cell in each.cells.values())
     return finished(canvas, "recall", title, caption)
 
 

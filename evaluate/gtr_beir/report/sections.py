@@ -29,13 +29,15 @@ def sections_of(
     measure: Measure,
     baseline: str = "",
     datasets_dir: Path | str | None = None,
+    *,
+    lengths: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Section]:
     """A section for each dataset that records are of.
 
     measure: that queries are looked at by; baseline: the own system that a reader compares with, ""
     for none; datasets_dir: where texts are read, if the very dataset is there; None: no texts are;
-    say: told before work that takes its time.
+    lengths: whether texts are counted, which takes a while, after `say` was told.
     """
     titles = titles_of(records)
     columns = columns_of(records)
@@ -47,10 +49,10 @@ def sections_of(
         dataset = None if datasets_dir is None else _dataset(here[0], datasets_folder(datasets_dir))
         texts = dict(zip(dataset.query_ids, dataset.query_texts, strict=True)) if dataset else {}
         hardest, disagreements = _queries(values, texts)
-        lengths = NO_LENGTHS
-        if dataset is not None:
+        counted = NO_LENGTHS
+        if dataset is not None and lengths:
             records_of = {columns[r.system, r.dataset]: r for r in here}
-            lengths = lengths_of(dataset, records_of, values, per_query.results, say)
+            counted = lengths_of(dataset, records_of, values, per_query.results, say)
         found.append(
             Section(
                 dataset=here[0].dataset,
@@ -62,9 +64,9 @@ def sections_of(
                 disagreements=disagreements,
                 warnings=tuple(line for record in here for line in _warnings(record)),
                 contrast=_contrast(values, baseline),
-                top_words=lengths.top_words,
-                by_query=lengths.by_query,
-                by_document=lengths.by_document,
+                top_words=counted.top_words,
+                by_query=counted.by_query,
+                by_document=counted.by_document,
             )
         )
     return found
