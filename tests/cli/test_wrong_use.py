@@ -145,12 +145,12 @@ WRONG_USE = (
     WrongUse(
         "leaderboard of an unknown format",
         ("leaderboard", "--format", "md,pdf"),
-        "there is no format 'pdf'; choose from md, csv, html, latex",
+        "there is no format 'pdf'; choose from md, csv, html, latex, figures",
     ),
     WrongUse(
         "leaderboard of no format",
         ("leaderboard", "--format", ","),
-        "…format…md, csv, html, latex",
+        "…format…md, csv, html, latex, figures",
     ),
 )
 

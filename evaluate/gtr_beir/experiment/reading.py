@@ -126,13 +126,13 @@ class _Reading:
         )
 
     def _reports(self, tables: Mapping[str, object]) -> tuple[str, ...]:
-        from gtr_beir.report.render import FORMATS
+        from gtr_beir.report.render import WRITTEN
 
         named = self._texts(tables, "reports")
         for name in named:
-            if name not in FORMATS:
+            if name not in WRITTEN:
                 raise self._wrong(
-                    f"reports: there is no format '{name}'; choose from {', '.join(FORMATS)}"
+                    f"reports: there is no format '{name}'; choose from {', '.join(WRITTEN)}"
                 )
         return named
 

@@ -18,6 +18,7 @@ from gtr_beir.report.board import Cell, Column, Contrast, QueryLine, Section
 from gtr_beir.report.own import columns_of, title_of_record, titles_of
 from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.text_lengths import NO_LENGTHS, lengths_of
+from gtr_beir.report.token_counts import Opened
 
 SHOWN = 10
 """Hardest queries of a dataset, and as many that systems disagree on most."""
@@ -41,6 +42,7 @@ def sections_of(
     """
     titles = titles_of(records)
     columns = columns_of(records)
+    opened: Opened = {}
     found = []
     for title in dict.fromkeys(titles.values()):
         here = [r for r in records if title_of_record(r, titles) == title]
@@ -52,7 +54,7 @@ def sections_of(
         counted = NO_LENGTHS
         if dataset is not None and lengths:
             records_of = {columns[r.system, r.dataset]: r for r in here}
-            counted = lengths_of(dataset, records_of, values, per_query.results, say)
+            counted = lengths_of(dataset, records_of, values, per_query.results, opened, say)
         found.append(
             Section(
                 dataset=here[0].dataset,

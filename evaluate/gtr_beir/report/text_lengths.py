@@ -18,7 +18,7 @@ from gtr_beir.errors import GtrBeirError
 from gtr_beir.records import RUN, Record
 from gtr_beir.report.board import Column, LengthBin
 from gtr_beir.report.per_query import Values
-from gtr_beir.report.token_counts import counter_of
+from gtr_beir.report.token_counts import Opened, counter_of
 from gtr_beir.report.top_lengths import kept_top_lengths, median_words
 
 BINS = 5
@@ -47,10 +47,12 @@ def lengths_of(
     records: Mapping[Column, Record],
     values: Mapping[Column, Values],
     results: Path | None,
+    opened: Opened,
     say: Callable[[str], None],
 ) -> Lengths:
     """Of the records of one dataset. values: per-query values of a measure; results: the folder
-    with the runs; say: told before work that takes its time."""
+    with the runs; opened: tokenizers that other datasets have needed; say: told before work that
+    takes its time."""
     known = {
         column: np.array([held[query_id] for query_id in dataset.query_ids])
         for column, of in values.items()
@@ -67,7 +69,7 @@ def lengths_of(
     cut_queries: dict[Column, npt.NDArray[np.float64]] = {}
     cut_documents: dict[Column, npt.NDArray[np.float64]] = {}
     for column in known:
-        counter, _ = counter_of(records[column])
+        counter, _ = counter_of(records[column], opened)
         if counter is None:
             continue
         say(f"counting tokens of {column.name} on {dataset.name}")

@@ -6,7 +6,6 @@ tokens. What goes beyond the record's limit was cut.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,14 +73,22 @@ class TokenCounter:
         return found
 
 
-def counter_of(record: Record) -> tuple[TokenCounter | None, str]:
+Opened = dict[tuple[str, str | None, str | None], "TransformersTokenizer"]
+"""Tokenizers that were opened, by what was given, the chosen tokenizer, and the weights."""
+
+
+def counter_of(record: Record, opened: Opened | None = None) -> tuple[TokenCounter | None, str]:
     """The counter of a record's system, fetching nothing; or None and, in words, why tokens are not
-    known ("" where there are none to be known: BM25 cuts nothing)."""
+    known ("" where there are none to be known: BM25 cuts nothing).
+
+    opened: of a caller who asks for many datasets; that a checkpoint is the one that ran is seen by
+    its bytes, which takes its time.
+    """
     lengths = record.identity.lengths
     if lengths is None:
         return None, ""
     try:
-        tokenizer = _tokenizer(record)
+        tokenizer = _tokenizer(record, {} if opened is None else opened)
     except GtrBeirError as error:
         return None, str(error)
     prompts = record.settings.get("prompts")
@@ -89,7 +96,7 @@ def counter_of(record: Record) -> tuple[TokenCounter | None, str]:
     return TokenCounter(tokenizer, lengths.limits(record.dataset), known), ""
 
 
-def _tokenizer(record: Record) -> TransformersTokenizer:
+def _tokenizer(record: Record, opened: Opened) -> TransformersTokenizer:
     """The tokenizer that ran; an error that says why, where it cannot be had here."""
     model = record.identity.model
     given = record.facts.get("given")
@@ -98,14 +105,15 @@ def _tokenizer(record: Record) -> TransformersTokenizer:
             raise CheckpointError("the record does not say where its checkpoint lies")
         given = ("colbert:" if record.settings.get("similarity") == "maxsim" else "") + model.hub
     chosen = record.facts.get("tokenizer")
-    return _opened(given, chosen if isinstance(chosen, str) else None, model.commit, model.weights)
+    key = (given, chosen if isinstance(chosen, str) else None, model.weights)
+    if key not in opened:
+        opened[key] = _open(given, key[1], model.commit, model.weights)
+    return opened[key]
 
 
-@functools.lru_cache(maxsize=8)
-def _opened(
+def _open(
     given: str, chosen: str | None, commit: str | None, weights: str | None
 ) -> TransformersTokenizer:
-    """Opened once for all datasets: that it is the checkpoint that ran is seen by its bytes."""
     from gtr_beir.checkpoints.door import (
         FolderCheckpoint,
         MultiVectorCheckpoint,

@@ -30,6 +30,25 @@
   });
   let shown = 0;
 
+  // A browser lays out a few hundred rows at once without a pause; the rest is a click away.
+  const ROWS = 200;
+  let most = ROWS;
+  const more = one("#more");
+  function cut() {
+    tables.forEach(({ rows }, at) => {
+      let count = 0;
+      for (const { row } of rows) {
+        const beyond = !row.hidden && ++count > most;
+        if (row.classList.contains("beyond") !== beyond) row.classList.toggle("beyond", beyond);
+      }
+      if (at === shown) {
+        more.hidden = count <= most;
+        more.textContent = `Show all ${count.toLocaleString("en")} systems`;
+      }
+    });
+  }
+  more.addEventListener("click", () => { most = Infinity; cut(); });
+
   const hidden = new Set();
   const groups = new Set(all("#groups input").map((input) => input.value));
   const counted = one("#counted");
@@ -50,6 +69,7 @@
         .join("\n");
       if (at === shown) counted.textContent = `${count} of ${rows.length} systems`;
     });
+    cut();
   }
 
   function colour() {
@@ -89,7 +109,9 @@
       if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.place - b.place;
       return sign * (x - y) || a.place - b.place;
     });
-    body.replaceChildren(...rows.map(({ row }) => row));
+    body.replaceChildren();
+    cut();
+    body.append(...rows.map(({ row }) => row));
   }
 
   function show(at) {
@@ -194,7 +216,7 @@
       let place = cell.cellIndex;
       for (;;) {
         if (step[0]) {
-          do { row = step[0] > 0 ? row.nextElementSibling : row.previousElementSibling; } while (row && row.hidden);
+          do { row = step[0] > 0 ? row.nextElementSibling : row.previousElementSibling; } while (row && (row.hidden || row.classList.contains("beyond")));
         }
         place += step[1];
         const next = row && row.cells[place];
