@@ -1,6 +1,6 @@
 """Reports: tests between 10 systems on 15 datasets, a page of 1,000 systems, LaTeX that compiles.
 
-    python benchmarks/report.py [--systems 10] [--rows 1000] [--browser PATH] [--only tests,page,latex]
+    python benchmarks/report.py [--systems 10] [--rows 1000] [--only tests,page,latex]
 
 Per-query values are drawn at random, as many as the public BEIR datasets have judged queries. The
 page is opened in Chromium; LaTeX needs `pdflatex` with booktabs (texlive-latex-recommended). What
@@ -20,19 +20,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from measure import REPOSITORY, machine_line
 
 sys.path.insert(0, str(REPOSITORY))
 
-from tests.report.results import record, write  # noqa: E402
+from tests.report.results import record, write
 
-from gtr_beir.data.registry import benchmark_names, registered, suite  # noqa: E402
-from gtr_beir.ranking.measures import MEASURES, Measure  # noqa: E402
-from gtr_beir.records import PER_QUERY  # noqa: E402
-from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Report  # noqa: E402
-from gtr_beir.report.latex import latex  # noqa: E402
-from gtr_beir.report.leaderboard import leaderboard  # noqa: E402
-from gtr_beir.report.page import html  # noqa: E402
+from gtr_beir.data.registry import benchmark_names, registered, suite
+from gtr_beir.ranking.measures import Measure
+from gtr_beir.records import PER_QUERY
+from gtr_beir.report.board import OWN, Board, Cell, Column, Line
+from gtr_beir.report.formats.latex import latex
+from gtr_beir.report.formats.page import html
+from gtr_beir.report.leaderboard import leaderboard
+from gtr_beir.report.whole import Report
 
 
 def write_results(folder: Path, systems: int) -> int:
@@ -62,9 +64,9 @@ def significance(systems: int) -> bool:
         seconds = time.perf_counter() - start
         datasets = len({pair.dataset for pair in report.pairs})
         print(
-            f"{systems} systems on {datasets} datasets of {queries:,} queries, two measures: "
-            f"{len(report.pairs):,} pairs tested, {len(report.overall)} over datasets, intervals of "
-            f"every mean, in {seconds:.1f} s"
+            f"{systems} systems on {datasets} datasets of {queries:,} queries, two measures:\n"
+            f"    {len(report.pairs):,} pairs tested, {len(report.overall)} over datasets, an "
+            f"interval of every mean, in {seconds:.1f} s"
         )
     return seconds < 60
 
@@ -124,9 +126,9 @@ def page(rows: int, browser: str | None) -> bool:
             )
             left = tab.locator("tbody tr:not([hidden])").count()
     print(
-        f"a page of {rows:,} systems x {len(benchmark_names())} datasets: {len(text) / 1e6:.1f} MB, "
-        f"written in {rendered:.1f} s, loaded in {loaded:.1f} s; first sort {first:.0f} ms, a later "
-        f"one {later:.0f} ms, a filter {filtered:.0f} ms ({left} rows left)"
+        f"a page of {rows:,} systems on {len(benchmark_names())} datasets: {len(text) / 1e6:.1f} "
+        f"MB, written in {rendered:.1f} s, loaded in {loaded:.1f} s;\n    first sort {first:.0f} "
+        f"ms, a later one {later:.0f} ms, a filter {filtered:.0f} ms ({left} rows left)"
     )
     return first < 300
 
@@ -156,10 +158,7 @@ def compiled() -> bool:
         )
         over = [float(width) for width in re.findall(r"Overfull \\hbox \(([0-9.]+)pt", done.stdout)]
         pages = re.search(r"Output written on all.pdf \((\d+) page", done.stdout)
-        shutil.copy(folder / "all.tex", "/tmp/all.tex")
-        if done.returncode == 0:
-            shutil.copy(folder / "all.pdf", "/tmp/all.pdf")
-        else:
+        if done.returncode:
             print(done.stdout[-1500:])
     print(
         f"LaTeX: {tables.count('begin{tabular}')} tables, exit {done.returncode}, "

@@ -20,7 +20,7 @@ from gtr_beir.checkpoints.multi_vector import inspect_multi_vector
 from gtr_beir.checkpoints.recognition import Recognition, recognise
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.published import published_values
-from gtr_beir.report.board import Verdict
+from gtr_beir.report.findings import Verdict
 from gtr_beir.report.verdicts import verdicts_on
 
 COMMIT = "a" * 40

@@ -10,7 +10,7 @@ from gtr_beir import cli
 from gtr_beir.data.registry import registered
 from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.report import inspection
+from gtr_beir.report.inspection import inspection
 from refusal import Refused
 
 pytestmark = pytest.mark.usefixtures("no_network")

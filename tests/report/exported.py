@@ -8,7 +8,7 @@ from typing import Any
 from tests.report.results import record
 
 from gtr_beir.records import Record
-from gtr_beir.report.mteb_tasks import mteb_tasks
+from gtr_beir.report.exchange.mteb_tasks import mteb_tasks
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB = "me/my-encoder"

@@ -14,21 +14,12 @@ from gtr_beir.data.registry import suite
 from gtr_beir.errors import UsageError
 from gtr_beir.published import published_values
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.report.board import (
-    BETTER,
-    DIFFERS,
-    OWN,
-    WORSE,
-    Board,
-    Cell,
-    Column,
-    Line,
-    Report,
-)
-from gtr_beir.report.layout import show
+from gtr_beir.report.board import BETTER, DIFFERS, OWN, WORSE, Board, Cell, Column, Line
+from gtr_beir.report.formats.layout import show
+from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.leaderboard import leaderboard
-from gtr_beir.report.markdown import markdown
 from gtr_beir.report.verdicts import verdicts_on
+from gtr_beir.report.whole import Report
 
 
 def board(report: Report, title: str) -> Board:

@@ -13,10 +13,11 @@ from tests.report.results import record, write, write_queries
 
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import SAMPLES
-from gtr_beir.report.board import OWN, Report
+from gtr_beir.report.board import OWN
+from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.leaderboard import leaderboard
-from gtr_beir.report.markdown import markdown
 from gtr_beir.report.pairs import EDGES
+from gtr_beir.report.whole import Report
 
 NDCG = Measure("ndcg", 10)
 TITLES = {"SciFact": "scifact", "own-set": "own-set"}

@@ -10,10 +10,12 @@ import pytest
 import gtr_beir
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import Comparison
-from gtr_beir.report import render
-from gtr_beir.report.board import OWN, Board, Cell, Column, Line, Report, Verdict
-from gtr_beir.report.comparison import DatasetComparison, comparison_table
+from gtr_beir.report.board import OWN, Board, Cell, Column, Line
+from gtr_beir.report.comparison.paired import DatasetComparison, comparison_table
+from gtr_beir.report.findings import Verdict
+from gtr_beir.report.formats import render
 from gtr_beir.report.rounding import p_value, shown, signed
+from gtr_beir.report.whole import Report
 
 PACKAGE = Path(gtr_beir.__file__).parent
 OF_SCORES = (

@@ -35,10 +35,10 @@ def add_claims(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from gtr_beir.report import claim_text
-    from gtr_beir.report.claim_evidence import Evidence
-    from gtr_beir.report.claim_list import CLAIMS, claim_answers, systems
-    from gtr_beir.report.claim_parts import STATED
+    from gtr_beir.report.claims import text
+    from gtr_beir.report.claims.evidence import Evidence
+    from gtr_beir.report.claims.parts import STATED
+    from gtr_beir.report.claims.rows import CLAIMS, claim_answers, systems
 
     known = [claim.id for claim in CLAIMS]
     ids = [name.upper() for name in options.id]
@@ -50,13 +50,13 @@ def _claims(options: argparse.Namespace) -> None:
     remarks = list(evidence.remarks(systems()))
     folder = str(options.results_dir)
     if options.format == "md":
-        print(claim_text.markdown(answers, remarks, folder), end="")
+        print(text.markdown(answers, remarks, folder), end="")
     elif options.format == "json":
-        print(claim_text.as_json(answers, remarks, folder))
+        print(text.as_json(answers, remarks, folder))
     elif ids:
-        print("\n".join(claim_text.in_full(one, folder) for one in answers), end="")
+        print("\n".join(text.in_full(one, folder) for one in answers), end="")
     else:
-        print(claim_text.overview(answers, remarks, folder), end="")
+        print(text.overview(answers, remarks, folder), end="")
 
 
 def _say(what: str) -> None:

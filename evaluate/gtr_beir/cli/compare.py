@@ -43,8 +43,8 @@ def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from gtr_beir.ranking.measures import Measure
-    from gtr_beir.report.outcome import MOST, Requirement, outcome_of
-    from gtr_beir.report.outcome_text import FORMATS
+    from gtr_beir.report.comparison.outcome import MOST, Requirement, outcome_of
+    from gtr_beir.report.comparison.text import FORMATS
 
     if len(options.b) > MOST:
         raise UsageError(f"{len(options.b)} results are too many to compare with A; give {MOST}")

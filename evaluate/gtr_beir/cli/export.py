@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gtr_beir.cli.options import Commands
 
 if TYPE_CHECKING:
-    from gtr_beir.report.exchange import SystemValues
+    from gtr_beir.report.exchange.fitness import SystemValues
 
 _EXPORTS = Path("exports")
 
@@ -54,16 +54,16 @@ def _form(
 
 
 def _mteb(options: argparse.Namespace) -> None:
-    from gtr_beir.report.exchange import values_for_others
-    from gtr_beir.report.mteb_export import export_mteb
+    from gtr_beir.report.exchange.fitness import values_for_others
+    from gtr_beir.report.exchange.mteb_export import export_mteb
 
     values = values_for_others(options.system, options.name)
     _say(values, export_mteb(values, options.out or _EXPORTS / "mteb"))
 
 
 def _model_card(options: argparse.Namespace) -> None:
-    from gtr_beir.report.exchange import values_for_others
-    from gtr_beir.report.model_card import export_model_card
+    from gtr_beir.report.exchange.fitness import values_for_others
+    from gtr_beir.report.exchange.model_card import export_model_card
 
     values = values_for_others(options.system, options.name)
     usual = _EXPORTS / "model-card" / options.system.resolve().name

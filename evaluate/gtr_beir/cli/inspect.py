@@ -53,8 +53,8 @@ def add_inspect(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from gtr_beir.report.inspection import inspect_results
-    from gtr_beir.report.inspection_text import FORMATS
+    from gtr_beir.report.inspection.inspection import inspect_results
+    from gtr_beir.report.inspection.text import FORMATS
 
     found = inspect_results(
         options.results,

@@ -12,7 +12,7 @@ from gtr_beir.cli.options import Commands, folders
 from gtr_beir.errors import UsageError
 
 if TYPE_CHECKING:
-    from gtr_beir.report.board import Report
+    from gtr_beir.report.whole import Report
 
 
 def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -72,9 +72,9 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _leaderboard(options: argparse.Namespace) -> None:
     from gtr_beir.data.store import datasets_folder
-    from gtr_beir.report import render
+    from gtr_beir.report.formats import render
+    from gtr_beir.report.formats.markdown import markdown
     from gtr_beir.report.leaderboard import leaderboard
-    from gtr_beir.report.markdown import markdown
 
     formats = _named(options.format)
     if not formats:
@@ -108,7 +108,7 @@ def write_leaderboard(
     """Write leaderboard.* of the formats, and figures/*, into a folder; yields each path when it is
     written."""
     from gtr_beir.files import atomic_write
-    from gtr_beir.report import render
+    from gtr_beir.report.formats import render
 
     for name in formats:
         if name == "figures":
@@ -122,7 +122,7 @@ def write_leaderboard(
 
 def _write_figures(report: Report, folder: Path) -> Iterator[Path]:
     from gtr_beir.files import atomic_write
-    from gtr_beir.report.figures import figures_of
+    from gtr_beir.report.figures.collection import figures_of
 
     for figure in figures_of(report):
         for suffix, content in (("svg", figure.svg), ("png", figure.png)):

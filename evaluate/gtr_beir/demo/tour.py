@@ -56,8 +56,8 @@ def tour(results: Path = RESULTS) -> int:
         if code:
             return code
     from gtr_beir.records import read_all
+    from gtr_beir.report.formats.markdown import markdown
     from gtr_beir.report.leaderboard import leaderboard
-    from gtr_beir.report.markdown import markdown
 
     print(f"\n{markdown(leaderboard(results, published=False))}")
     print("The checkpoints are toys trained on the very documents they search: their scores say")

@@ -126,7 +126,7 @@ class _Reading:
         )
 
     def _reports(self, tables: Mapping[str, object]) -> tuple[str, ...]:
-        from gtr_beir.report.render import WRITTEN
+        from gtr_beir.report.formats.render import WRITTEN
 
         named = self._texts(tables, "reports")
         for name in named:

@@ -36,16 +36,15 @@ from gtr_beir.report.board import (
     Cell,
     Column,
     Line,
-    Overall,
-    Pair,
-    Report,
 )
-from gtr_beir.report.mteb_files import mteb_values
+from gtr_beir.report.exchange.mteb_files import mteb_values
+from gtr_beir.report.findings import Overall, Pair
 from gtr_beir.report.own import OwnCells, own_cells, title_of, titles_of
 from gtr_beir.report.pairs import MOST
 from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.sections import sections_of
 from gtr_beir.report.verdicts import SOURCES, verdicts_on
+from gtr_beir.report.whole import Report
 
 MEASURES = (Measure("ndcg", 10), Measure("recall", 100))
 _AVERAGES = {

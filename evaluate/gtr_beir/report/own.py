@@ -13,17 +13,8 @@ from gtr_beir.published import TITLES, PublishedValue
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import holm, randomisation_test
 from gtr_beir.records import Record
-from gtr_beir.report.board import (
-    BETTER,
-    DIFFERS,
-    LEVEL,
-    OWN,
-    WORSE,
-    Cell,
-    Column,
-    Overall,
-    Pair,
-)
+from gtr_beir.report.board import BETTER, DIFFERS, LEVEL, OWN, WORSE, Cell, Column
+from gtr_beir.report.findings import Overall, Pair
 from gtr_beir.report.pairs import LETTERS, MOST, Held, beaten, overall_of, pairs_of
 from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.verdicts import held_against

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import holm, mean_intervals, randomisation_test, weighted
-from gtr_beir.report.board import LEVEL, Overall, Pair
+from gtr_beir.report.board import LEVEL
+from gtr_beir.report.findings import Overall, Pair
 from gtr_beir.report.per_query import Values
 
 LETTERS = string.ascii_lowercase

@@ -104,3 +104,12 @@ def _escaped_start(found: re.Match[str]) -> str:
 def html_text(text: str) -> str:
     """Clean and escaped, also for an attribute."""
     return html.escape(clean(text), quote=True)
+
+
+def short(name: str, most: int = 15) -> str:
+    """A name of at most so many characters, which is what fits above a column; its middle is left
+    out if it is long."""
+    if len(name) <= most:
+        return name
+    half = (most - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"

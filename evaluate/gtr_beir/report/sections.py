@@ -14,11 +14,12 @@ from gtr_beir.errors import GtrBeirError
 from gtr_beir.ranking.measures import MEASURES, Measure
 from gtr_beir.ranking.significance import mean_intervals
 from gtr_beir.records import Record
-from gtr_beir.report.board import Cell, Column, Contrast, QueryLine, Section
+from gtr_beir.report.board import Cell, Column
+from gtr_beir.report.findings import Contrast, QueryLine, Section
 from gtr_beir.report.own import columns_of, title_of_record, titles_of
 from gtr_beir.report.per_query import PerQuery, Values
-from gtr_beir.report.text_lengths import NO_LENGTHS, lengths_of
-from gtr_beir.report.token_counts import Opened
+from gtr_beir.report.texts.by_length import NO_LENGTHS, lengths_of
+from gtr_beir.report.texts.token_counts import Opened
 
 SHOWN = 10
 """Hardest queries of a dataset, and as many that systems disagree on most."""

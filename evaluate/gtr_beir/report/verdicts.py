@@ -8,7 +8,7 @@ from gtr_beir.identity import related, why_not_compared
 from gtr_beir.published import PublishedValue, published_values
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import Record
-from gtr_beir.report.board import Verdict
+from gtr_beir.report.findings import Verdict
 from gtr_beir.report.per_query import Interval, PerQuery
 
 SOURCES = {

@@ -1,0 +1,1 @@
+"""What the GTR paper says, beside what was measured."""

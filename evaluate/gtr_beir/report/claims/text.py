@@ -1,0 +1,299 @@
+"""Claims as text for a terminal, as GitHub markdown, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+
+import tabulate
+
+from gtr_beir.report.claims.claim import (
+    COUNT,
+    DIFFERS,
+    LEAD,
+    NOT_CHECKABLE,
+    NOT_RUN,
+    PERCENT,
+    RATIO,
+    VERDICTS,
+    WORDS,
+    Answer,
+    Measured,
+)
+from gtr_beir.report.claims.commands import commands, gated
+from gtr_beir.report.claims.evidence import Lack
+from gtr_beir.report.formats.markdown import WIDTH, plain
+from gtr_beir.report.rounding import shown, signed
+
+TERMINAL = 80
+"""Columns of a terminal."""
+
+
+# Values -----------------------------------------------------------------------------------------
+
+
+def value_text(value: float | None, unit: str) -> str:
+    """A value as its unit is shown, "" for none."""
+    return "" if value is None else _SHOWN.get(unit, shown)(value)
+
+
+_SHOWN: dict[str, Callable[[float], str]] = {
+    LEAD: signed,
+    PERCENT: lambda value: f"{signed(value, 1)} %",
+    COUNT: lambda value: shown(value, 0),
+    RATIO: lambda value: shown(value, 2),
+    WORDS: lambda value: shown(value, 1),
+}
+
+
+def interval_text(measured: Measured) -> str:
+    """`0.039 to 0.047`, "" for none."""
+    if measured.low is None or measured.high is None:
+        return ""
+    decimals = {PERCENT: 1, COUNT: 0, RATIO: 2, WORDS: 1}.get(measured.unit, 3)
+    return f"{shown(measured.low, decimals)} to {shown(measured.high, decimals)}"
+
+
+def difference_text(measured: Measured) -> str:
+    """Own less published, "" where one is missing."""
+    if measured.difference is None:
+        return ""
+    decimals = {PERCENT: 1, COUNT: 0, RATIO: 2, WORDS: 1}.get(measured.unit, 4)
+    return signed(measured.difference, decimals)
+
+
+# For a terminal ---------------------------------------------------------------------------------
+
+
+def overview(answers: Sequence[Answer], remarks: Sequence[str], results: str) -> str:
+    """A line a claim, then why and what is missing; 80 columns."""
+    rows = [_overview_row(one) for one in answers]
+    headers = ["", "what", "paper", "own", "95 % interval", "verdict"]
+    align = ("left", "left", "right", "right", "left", "left")
+    table = tabulate.tabulate(rows, headers, "plain", disable_numparse=True, colalign=align)
+    parts = [table, *_notes(answers)]
+    lacks = _united(answers)
+    if lacks:
+        said = [_continued(command) for command in commands(lacks, results)]
+        parts.append("\n".join(["To run:", *said]))
+    parts += [gated(lacks)] if gated(lacks) else []
+    parts += remarks
+    parts.append("`gtr-beir claims --id C4` says all about one claim, and what it needs.")
+    return "\n\n".join(_for_terminal(part) for part in parts) + "\n"
+
+
+def _overview_row(one: Answer) -> list[str]:
+    verdict = one.verdict
+    if verdict == NOT_RUN:
+        verdict = f"{verdict} {one.present}/{one.needed}"
+    head = one.headline
+    if head is None:
+        return [one.claim.id, one.claim.short, "", "", "", verdict]
+    values = [value_text(value, head.unit) for value in (head.published, head.own)]
+    return [one.claim.id, one.claim.short, *values, interval_text(head), verdict]
+
+
+def _notes(answers: Sequence[Answer]) -> Iterator[str]:
+    """Counts of verdicts, what means are over, and why claims differ or cannot be checked."""
+    counts = [(word, sum(one.verdict == word for one in answers)) for word in VERDICTS]
+    yield ", ".join(f"{count} {word}" for word, count in counts if count) + "."
+    over: dict[str, list[str]] = {}
+    for one in answers:
+        if one.basis:
+            why = f" ({one.why_basis})" if one.why_basis else ""
+            over.setdefault(one.basis + why, []).append(one.claim.id)
+    if over:
+        yield "\n".join(f"Over {basis}: {', '.join(ids)}." for basis, ids in over.items())
+    for word, said in ((DIFFERS, "differs"), (NOT_CHECKABLE, "cannot be checked")):
+        those = [one for one in answers if one.verdict == word]
+        if those:
+            yield "\n".join(f"{a.claim.id} {said}: {'; '.join(a.because)}." for a in those)
+
+
+def in_full(one: Answer, results: str) -> str:
+    """All about one claim; 80 columns."""
+    claim = one.claim
+    parts = [f"{claim.id}  {one.verdict}  (GTR paper, {claim.where})", claim.sentence]
+    if one.needed:
+        over = f"Over {one.basis}. " if one.basis else ""
+        parts.append(f"{over}{one.present} of {one.needed} results are there.")
+    if one.quantities:
+        parts.append(_quantity_table(one.quantities))
+    if one.statements:
+        parts.append("\n".join(_statement_lines(one)))
+    if one.others:
+        parts.append(f"{claim.short}, otherwise:\n{_other_table(one)}")
+    parts += [f"{reason[:1].upper()}{reason[1:]}." for reason in one.because]
+    if one.lacks:
+        said = [_continued(command) for command in commands(one.lacks, results)]
+        parts.append("\n".join(["To run:", *said]))
+    parts += [gated(one.lacks)] if gated(one.lacks) else []
+    return "\n\n".join(_for_terminal(part) for part in [*parts, *claim.remarks]) + "\n"
+
+
+def _quantity_table(quantities: Sequence[Measured]) -> str:
+    rows = [
+        [
+            q.title,
+            value_text(q.published, q.unit),
+            value_text(q.own, q.unit),
+            difference_text(q),
+            interval_text(q),
+            {True: "agrees", False: "differs", None: ""}[q.agrees],
+        ]
+        for q in quantities
+        if q.published is not None or q.own is not None
+    ]
+    headers = ["", "paper", "own", "diff.", "95 % interval", ""]
+    align = ("left", *["right"] * 3, "left", "left")
+    return tabulate.tabulate(rows, headers, "plain", disable_numparse=True, colalign=align)
+
+
+def _statement_lines(one: Answer) -> Iterator[str]:
+    said = {True: "yes", False: "no", None: "not known"}
+    for statement in one.statements:
+        line = f"{statement.sentence}: paper {said[statement.published]}, own {said[statement.own]}"
+        if statement.share is not None:
+            line += f" (in {shown(statement.share, 2, percent=True)} % of resamples)"
+        if not statement.judged:
+            line += ", not judged over these sets"
+        yield f"- {line}"
+
+
+def _other_table(one: Answer) -> str:
+    rows = [
+        [f"over {words}", value_text(q.published, q.unit), value_text(q.own, q.unit)]
+        for words, q in one.others
+    ]
+    return tabulate.tabulate(
+        rows,
+        ["", "paper", "own"],
+        "plain",
+        disable_numparse=True,
+        colalign=("left", *["right"] * 2),
+    )
+
+
+def _continued(command: str) -> str:
+    """A command in lines that a shell joins again."""
+    return "  " + " \\\n      ".join(_wrapped(command, TERMINAL - 8, ""))
+
+
+def _for_terminal(text: str) -> str:
+    """Prose is wrapped, tables and commands are not; what is not printable is shown as such."""
+    lines = []
+    for line in text.splitlines():
+        clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+        lines += [clean] if len(clean) <= TERMINAL else _wrapped(clean, TERMINAL)
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
+    # An option stays beside its value.
+    held = re.sub(r" (-d|--\w+) (?=\w)", " \\1\u00a0", text)
+    lines = textwrap.wrap(
+        held, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
+def _united(answers: Sequence[Answer]) -> list[Lack]:
+    """What is missing for any claim; one timing times all sizes."""
+    return list(dict.fromkeys(lack for one in answers for lack in one.lacks))
+
+
+# Markdown and JSON ------------------------------------------------------------------------------
+
+
+def markdown(answers: Sequence[Answer], remarks: Sequence[str], results: str) -> str:
+    """GitHub markdown, with lines of at most 140 characters."""
+    headers = ["", "where", "what", "paper", "own", "difference", "95 % interval", "results"]
+    align = ("left", "left", "left", "right", "right", "right", "left", "right", "left")
+    table = tabulate.tabulate(
+        [_markdown_row(one) for one in answers],
+        [*headers, "verdict"],
+        "pipe",
+        disable_numparse=True,
+        colalign=align,
+    )
+    listed = [line for one in answers for line in _markdown_item(one, results)]
+    said: dict[str, list[str]] = {}
+    for one in answers:
+        for remark in one.claim.remarks:
+            said.setdefault(remark, []).append(one.claim.id)
+    told = [f"- {', '.join(ids)}: {remark}" for remark, ids in said.items()]
+    # Names in remarks on records are whatever somebody called them.
+    closing = [gated(_united(answers)), *map(plain, remarks)]
+    parts = ["# Claims of the GTR paper", table, "\n".join(listed)]
+    if told:
+        parts += ["## Remarks", "\n".join(line for text in told for line in _wrapped(text, WIDTH))]
+    parts += ["\n".join(_wrapped(text, WIDTH)) for text in closing if text]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_row(one: Answer) -> list[str]:
+    start = [one.claim.id, one.claim.where, one.claim.short]
+    head = one.headline
+    if head is None:
+        return [*start, *[""] * 5, one.verdict]
+    values = [value_text(value, head.unit) for value in (head.published, head.own)]
+    there = f"{one.present}/{one.needed}"
+    return [*start, *values, difference_text(head), interval_text(head), there, one.verdict]
+
+
+def _markdown_item(one: Answer, results: str) -> Iterator[str]:
+    why = f" ({one.why_basis})" if one.why_basis else ""
+    over = f" Over {one.basis}{why}." if one.basis else ""
+    because = f" {one.verdict}: {'; '.join(one.because)}." if one.because else ""
+    missing = [f"`{command}`" for command in commands(one.lacks, results)]
+    to_run = f" To run: {'; '.join(missing)}." if missing else ""
+    said = f"- **{one.claim.id}** {one.claim.sentence}{over}{because}{to_run}"
+    yield from _wrapped(said, WIDTH)
+
+
+def as_json(answers: Sequence[Answer], remarks: Sequence[str], results: str) -> str:
+    """Everything, unrounded."""
+    said = [
+        {
+            "id": one.claim.id,
+            "where": one.claim.where,
+            "claim": one.claim.sentence,
+            "verdict": one.verdict,
+            "because": list(one.because),
+            "over": one.basis,
+            "present": one.present,
+            "needed": one.needed,
+            "missing": commands(one.lacks, results),
+            "quantities": [_quantity_json(q) for q in one.quantities],
+            "statements": [
+                {
+                    "statement": s.sentence,
+                    "published": s.published,
+                    "own": s.own,
+                    "share_of_resamples": s.share,
+                    "judged": s.judged,
+                }
+                for s in one.statements
+            ],
+            "others": [{"over": words, **_quantity_json(q)} for words, q in one.others],
+            "remarks": list(one.claim.remarks),
+        }
+        for one in answers
+    ]
+    return json.dumps({"claims": said, "remarks": list(remarks)}, indent=1, ensure_ascii=False)
+
+
+def _quantity_json(q: Measured) -> dict[str, str | float | bool | None]:
+    return {
+        "quantity": q.title,
+        "unit": q.unit,
+        "published": q.published,
+        "own": q.own,
+        "difference": q.difference,
+        "low": q.low,
+        "high": q.high,
+        "room": q.room,
+        "agrees": q.agrees,
+    }

@@ -1,0 +1,1 @@
+"""Two results beside each other: paired tests, a verdict in words, a gate."""

@@ -1,0 +1,231 @@
+"""What a comparison comes to: verdicts in words, the queries that lost most, and requirements that
+a difference must meet."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gtr_beir.errors import RequirementError, UsageError
+from gtr_beir.ranking.measures import Measure
+from gtr_beir.records import RECORD, RUN, Record
+from gtr_beir.report.board import LEVEL
+from gtr_beir.report.comparison.paired import (
+    DatasetComparison,
+    Paired,
+    compare_pairs,
+    paired_results,
+)
+from gtr_beir.report.plain_text import clean
+from gtr_beir.report.rounding import p_value, shown, signed
+
+LOST = 3
+"""Queries that lost most, and datasets on which they are told."""
+_LABELS = "BCDEFGHIJKLMNOPQRSTUVWXYZ"
+MOST = len(_LABELS)
+"""Results that can be compared with A."""
+_TOLERANCE = 1e-12
+"""What is closer than this to a bound differs from it by rounding alone."""
+_EXPRESSION = re.compile(
+    r"(?P<measure>.+?)\s*(?P<sign>>=|>)\s*(?P<least>[+-]?([0-9]+\.?[0-9]*|\.[0-9]+))"
+)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """The mean difference B - A of a measure must be at least `least`, or above it (strict)."""
+
+    measure: Measure
+    least: float
+    strict: bool
+    asked: str
+
+    @staticmethod
+    def parse(text: str) -> Requirement:
+        """`ndcg@10 >= -0.005`, or with `>`; UsageError for anything else."""
+        form = _EXPRESSION.fullmatch(text.strip())
+        if form is None or not abs(float(form["least"])) <= 1:
+            raise UsageError(
+                f"--require '{text}' is not of the form 'ndcg@10 >= -0.005': a measure, >= or >, "
+                "and a difference B - A from -1 to 1"
+            )
+        strict = form["sign"] == ">"
+        return Requirement(Measure.parse(form["measure"]), float(form["least"]), strict, text)
+
+    def met(self, difference: float) -> bool:
+        if self.strict:
+            return difference > self.least + _TOLERANCE
+        return difference >= self.least - _TOLERANCE
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One result beside A. label: B, C, ...; given: what was asked for; pairs, results: by dataset,
+    in the same order."""
+
+    label: str
+    given: str
+    pairs: tuple[Paired, ...]
+    results: tuple[DatasetComparison, ...]
+
+
+@dataclass(frozen=True)
+class Required:
+    """A requirement with what does not meet it: `scifact (-0.0123)`, or `C on scifact (...)`."""
+
+    requirement: Requirement
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that `gtr-beir compare` says; every p is corrected over all tests in it."""
+
+    given: str
+    measure: Measure
+    compared: tuple[Compared, ...]
+    required: tuple[Required, ...] = ()
+
+    @property
+    def tests(self) -> int:
+        return sum(len(one.results) for one in self.compared)
+
+    def require(self) -> None:
+        """RequirementError, naming the datasets, if a requirement is not met."""
+        said = [
+            f"--require '{one.requirement.asked}' is not met by {', '.join(one.failures)}"
+            for one in self.required
+            if one.failures
+        ]
+        if said:
+            raise RequirementError("; ".join(said))
+
+
+def outcome_of(
+    a: Path, others: Sequence[Path], measure: Measure, requirements: Sequence[Requirement] = ()
+) -> Outcome:
+    """Compare results with A; errors are those of `paired_results`."""
+    pairs = [paired_results(a, other, str(measure)) for other in others]
+    results = iter(compare_pairs([pair for some in pairs for pair in some]))
+    compared = tuple(
+        Compared(_LABELS[place], str(given), tuple(some), tuple(next(results) for _ in some))
+        for place, (given, some) in enumerate(zip(others, pairs, strict=True))
+    )
+    required = tuple(
+        Required(one, tuple(_failures(one, a, others))) for one in dict.fromkeys(requirements)
+    )
+    return Outcome(str(a), measure, compared, required)
+
+
+def _failures(requirement: Requirement, a: Path, others: Sequence[Path]) -> Iterator[str]:
+    for label, other in zip(_LABELS, others, strict=False):
+        whose = f"{label} on " if len(others) > 1 else ""
+        for pair in paired_results(a, other, str(requirement.measure)):
+            difference = float((pair.b - pair.a).mean())
+            if not requirement.met(difference):
+                yield f"{whose}{clean(pair.dataset)} ({signed(difference)})"
+
+
+def verdicts(one: Compared, outcome: Outcome) -> list[str]:
+    """Sentences that say what the tests show: one for a single dataset; for several, how many are
+    better, worse and undecided, and which."""
+    measure, tests, b = outcome.measure, outcome.tests, one.label
+    corrected = f", Holm over {tests} tests" if tests > 1 else ""
+    if len(one.results) == 1:
+        return [_sentence(one.results[0], measure, b, corrected)]
+    groups: Mapping[str, list[str]] = {"better": [], "worse": [], "": []}
+    for result in one.results:
+        groups[_word(result)].append(result.dataset)
+    parts = [
+        f"{word} on {len(groups[word])}{_listed(groups[word])}" for word in ("better", "worse")
+    ]
+    mean = sum(result.comparison.difference for result in one.results) / len(one.results)
+    return [
+        f"Of {len(one.results)} datasets {b} is {' and '.join(parts)}; on {len(groups[''])} no "
+        f"difference is shown (p < {LEVEL:g}{corrected}).",
+        f"The mean of the differences {b} - A is {signed(mean)} {measure.title}.",
+    ]
+
+
+def _word(result: DatasetComparison) -> str:
+    """better, worse, or "" where no difference is shown."""
+    if result.p_holm >= LEVEL:
+        return ""
+    return "better" if result.comparison.difference > 0 else "worse"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f" ({', '.join(map(clean, names))})" if names else ""
+
+
+def _sentence(result: DatasetComparison, measure: Measure, b: str, corrected: str) -> str:
+    found, word = result.comparison, _word(result)
+    p = p_value(result.p_holm)
+    tested = (
+        f"(95 % interval {signed(found.low)} to {signed(found.high)}, p "
+        f"{p if p.startswith('<') else f'= {p}'}{corrected})"
+    )
+    dataset = clean(result.dataset)
+    if not word:
+        return (
+            f"No difference is shown on {dataset}: {b} - A is {signed(found.difference)} "
+            f"{measure.title} {tested}."
+        )
+    return (
+        f"{b} is {word} than A on {dataset} by {shown(abs(found.difference))} {measure.title} "
+        f"{tested}."
+    )
+
+
+@dataclass(frozen=True)
+class Lost:
+    """queries: (id, value of A, value of B), worst first; command: what shows them, "" where there
+    is no run to look at."""
+
+    dataset: str
+    queries: tuple[tuple[str, float, float], ...]
+    command: str
+
+
+def most_lost(one: Compared, measure: Measure) -> list[Lost]:
+    """The queries that lost most on the datasets with the lowest differences; ties by id."""
+    pairs = sorted(one.pairs, key=lambda pair: float((pair.b - pair.a).mean()))
+    found = []
+    for pair in pairs[:LOST]:
+        values = zip(pair.query_ids, pair.a.tolist(), pair.b.tolist(), strict=True)
+        losses = sorted(
+            (value for value in values if value[2] < value[1]),
+            key=lambda value: (value[2] - value[1], value[0]),
+        )[:LOST]
+        if losses:
+            command = _command(pair, [query for query, _, _ in losses], measure)
+            found.append(Lost(pair.dataset, tuple(losses), command))
+    return found
+
+
+def _command(pair: Paired, queries: Sequence[str], measure: Measure) -> str:
+    """What shows these queries; "" where a result has no run beside its values, or where what it
+    would name cannot be typed."""
+    folders = [file.parent for file in (pair.file_a, pair.file_b)]
+    files = [folder / name for folder in folders for name in (RUN, RECORD)]
+    if not all(file.is_file() for file in files):
+        return ""
+    dataset = Record.read(folders[0]).dataset
+    arguments = ["inspect", *(str(_system(folder, dataset)) for folder in folders), "-d", dataset]
+    if measure != Measure("ndcg", 10):
+        arguments += ["--measure", str(measure)]
+    for query in queries:
+        arguments += [f"--query={query}"] if query.startswith("-") else ["--query", query]
+    if any(clean(argument) != argument for argument in arguments):
+        return ""
+    return f"gtr-beir {shlex.join(arguments)}"
+
+
+def _system(folder: Path, dataset: str) -> Path:
+    """The system's folder, where the dataset's has the usual name."""
+    depth = dataset.count("/") + 1
+    usual = "/".join(folder.parts[-depth:]) == dataset and len(folder.parts) > depth
+    return folder.parents[depth - 1] if usual else folder

@@ -1,0 +1,66 @@
+"""An Outcome for a terminal and as markdown, for a pull request's comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gtr_beir.report.comparison.outcome import Lost, Outcome, Required, most_lost, verdicts
+from gtr_beir.report.comparison.paired import comparison_table
+from gtr_beir.report.plain_text import clean, markdown_text, wrapped
+from gtr_beir.report.rounding import shown
+
+WIDTH = 80
+
+
+def terminal(outcome: Outcome) -> str:
+    """Tables, then sentences of at most 80 columns; a command stays one line."""
+    others = ", ".join(f"{one.label} is {clean(one.given)}" for one in outcome.compared)
+    lines = [f"{outcome.measure.title}: A is {clean(outcome.given)}, {others}"]
+    for one in outcome.compared:
+        rows = [replace(result, dataset=clean(result.dataset)) for result in one.results]
+        lines += ["", comparison_table(rows, one.label), ""]
+        for sentence in verdicts(one, outcome):
+            lines += wrapped(sentence, WIDTH)
+        for lost in most_lost(one, outcome.measure):
+            lines += ["", *wrapped(_lost(lost, one.label), WIDTH)]
+            lines += [f"  {lost.command}"] if lost.command else []
+    if outcome.required:
+        lines.append("")
+    for required in outcome.required:
+        lines += wrapped(_required(required), WIDTH)
+    return "\n".join(lines) + "\n"
+
+
+def markdown(outcome: Outcome) -> str:
+    """GitHub markdown, in which no name is markup."""
+    lines = [f"## {outcome.measure.title}", "", f"- A: {markdown_text(outcome.given)}"]
+    lines += [f"- {one.label}: {markdown_text(one.given)}" for one in outcome.compared]
+    lines += [f"- **{markdown_text(_required(required))}**" for required in outcome.required]
+    for one in outcome.compared:
+        rows = [replace(result, dataset=markdown_text(result.dataset)) for result in one.results]
+        lines += ["", comparison_table(rows, one.label, style="github"), ""]
+        lines += map(markdown_text, verdicts(one, outcome))
+        for lost in most_lost(one, outcome.measure):
+            lines += ["", markdown_text(_lost(lost, one.label))]
+            lines += ["", "```", lost.command, "```"] if lost.command else []
+    return "\n".join(lines) + "\n"
+
+
+def _lost(lost: Lost, b: str) -> str:
+    named = ", ".join(
+        f"{clean(query)} ({shown(before)} to {shown(after)})"
+        for query, before, after in lost.queries
+    )
+    return f"Lost most on {clean(lost.dataset)} from A to {b}: {named}."
+
+
+def _required(required: Required) -> str:
+    asked = required.requirement.asked
+    if not required.failures:
+        return f"Required {asked}: met."
+    return f"Required {asked}: not met by {', '.join(required.failures)}."
+
+
+FORMATS: dict[str, Callable[[Outcome], str]] = {"text": terminal, "md": markdown}
+"""Format name -> renderer."""

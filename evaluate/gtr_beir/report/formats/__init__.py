@@ -1,0 +1,1 @@
+"""A Report as markdown, CSV, HTML and LaTeX."""

@@ -1,0 +1,1 @@
+"""Single queries of results beside each other."""

@@ -1,0 +1,1 @@
+"""Lengths of texts: words, tokens, and what was cut."""

@@ -1,0 +1,236 @@
+"""What a comparison comes to: verdicts, queries that lost, requirements, exit codes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from tests.report.results import record, write
+
+from gtr_beir import cli
+from gtr_beir.data.store import Dataset
+from gtr_beir.errors import RequirementError, UsageError
+from gtr_beir.ranking.measures import Measure
+from gtr_beir.records import PER_QUERY
+from gtr_beir.report.comparison.outcome import Outcome, Requirement, most_lost, outcome_of, verdicts
+from gtr_beir.report.comparison.text import FORMATS, markdown, terminal
+from refusal import Refused
+
+NDCG = Measure("ndcg", 10)
+
+
+class Values:
+    """Writes per-query values of systems; a record beside them where it is asked for."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def __call__(
+        self, system: str, dataset: str, *values: float, fingerprint: str | None = None
+    ) -> Path:
+        folder = self._folder / system / dataset
+        folder.mkdir(parents=True)
+        if fingerprint is not None:
+            write(self._folder, record(system, dataset, 0.5, fingerprint=fingerprint))
+        lines = [f"q{place},{value!r},{value!r}" for place, value in enumerate(values)]
+        text = "\n".join(["query_id,ndcg@10,recall@100", *lines, ""])
+        (folder / PER_QUERY).write_text(text)
+        return self._folder / system
+
+
+@pytest.fixture
+def values(tmp_path: Path) -> Values:
+    return Values(tmp_path / "compared")
+
+
+def said(outcome: Outcome) -> list[str]:
+    return [sentence for one in outcome.compared for sentence in verdicts(one, outcome)]
+
+
+@pytest.mark.parametrize(
+    ("text", "measure", "least", "strict"),
+    [
+        ("ndcg@10 >= -0.005", "ndcg@10", -0.005, False),
+        ("NDCG@10>0", "ndcg@10", 0.0, True),
+        (" ndcg_cut_10 >= +.5 ", "ndcg@10", 0.5, False),
+        ("P(rel=2)@5 > -1", "p(rel=2)@5", -1.0, True),
+    ],
+)
+def test_requirements(text: str, measure: str, least: float, strict: bool) -> None:
+    found = Requirement.parse(text)
+    assert (str(found.measure), found.least, found.strict) == (measure, least, strict)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "ndcg@10", "ndcg@10 >=", "ndcg@10 = 0", "ndcg@10 <= 0", "ndcg@10 >= 2"),
+        *("ndcg@10 >= nan", "ndcg@10 >= 1e-3", ">= 0", "ndcg@10 >= 0 >= 0", "ndcg@10 => 0"),
+    ],
+)
+def test_what_is_no_requirement(text: str) -> None:
+    with pytest.raises(UsageError):
+        Requirement.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "difference", "met"),
+    [
+        ("ndcg@10 >= -0.005", -0.005, True),
+        ("ndcg@10 >= -0.005", 0.495 - 0.5, True),
+        ("ndcg@10 >= -0.005", -0.00501, False),
+        ("ndcg@10 > 0", 0.0, False),
+        ("ndcg@10 > 0", 0.1 + 0.2 - 0.3, False),
+        ("ndcg@10 > 0", 1e-6, True),
+    ],
+)
+def test_bounds_are_exact_but_for_rounding(text: str, difference: float, met: bool) -> None:
+    assert Requirement.parse(text).met(difference) is met
+
+
+def test_the_verdict_of_one_dataset(values: Values) -> None:
+    a, b = values("a", "own", *[0.2] * 12), values("b", "own", *[0.7] * 12)
+    # All 2^12 assignments of signs are counted; two of them are as far from 0.
+    assert said(outcome_of(a, [b], NDCG)) == [
+        "B is better than A on own by 0.5000 NDCG@10 (95 % interval +0.5000 to +0.5000, p = "
+        "0.0005)."
+    ]
+    (worse,) = said(outcome_of(b, [a], NDCG))
+    assert worse.startswith("B is worse than A on own by 0.5000 NDCG@10 (95 % interval -0.5000")
+
+
+def test_no_difference_is_no_verdict(values: Values) -> None:
+    a, b = values("a", "own", 0.5, 0.2, 0.1), values("b", "own", 0.4, 0.4, 0.1)
+    (sentence,) = said(outcome_of(a, [b], NDCG))
+    assert sentence.startswith("No difference is shown on own: B - A is +0.0333 NDCG@10 (95 %")
+
+
+def test_the_verdict_of_several_datasets(values: Values) -> None:
+    for dataset, value in (("up", 0.9), ("down", 0.1), ("same", 0.5)):
+        a = values("a", dataset, *[0.5] * 15)
+        b = values("b", dataset, *[value] * 15)
+    assert said(outcome_of(a, [b], NDCG)) == [
+        "Of 3 datasets B is better on 1 (up) and worse on 1 (down); on 1 no difference is shown (p "
+        "< 0.05, Holm over 3 tests).",
+        "The mean of the differences B - A is +0.0000 NDCG@10.",
+    ]
+
+
+def test_p_is_corrected_over_all_results(values: Values) -> None:
+    """Six queries of one sign: p is 2 / 2^6, and four tests make it four times that."""
+    a = values("a", "own", *[0.5] * 6)
+    others = [values(f"b{n}", "own", *[0.6] * 6) for n in range(4)]
+    one = outcome_of(a, others[:1], NDCG).compared[0].results[0]
+    four = outcome_of(a, others, NDCG)
+    assert one.p_holm == 2 / 2**6
+    assert one.p_holm < 0.05 < four.compared[0].results[0].p_holm
+    assert four.compared[0].results[0].p_holm == pytest.approx(4 * one.p_holm)
+    assert [found.label for found in four.compared] == ["B", "C", "D", "E"]
+    assert all("Holm over 4 tests" in sentence for sentence in said(four))
+
+
+def test_queries_that_lost_most(values: Values) -> None:
+    a = values("a", "own", 1.0, 0.5, 0.5, 0.9, 0.8, 0.2)
+    b = values("b", "own", 0.9, 0.5, 0.0, 0.4, 0.8, 1.0)
+    outcome = outcome_of(a, [b], NDCG)
+    (lost,) = most_lost(outcome.compared[0], NDCG)
+    assert lost.queries == (("q2", 0.5, 0.0), ("q3", 0.9, 0.4), ("q0", 1.0, 0.9))
+    assert lost.command == ""
+    (line,) = [line for line in terminal(outcome).splitlines() if line.startswith("Lost most")]
+    assert line.startswith("Lost most on own from A to B: q2 (0.5000 to 0.0000), q3 (0.9000")
+    assert most_lost(outcome_of(a, [a], NDCG).compared[0], NDCG) == []
+
+
+def test_losses_of_the_datasets_that_lost_most(values: Values) -> None:
+    for place in range(5):
+        a = values("a", f"set-{place}", 0.9)
+        b = values("b", f"set-{place}", place / 10)
+    found = most_lost(outcome_of(a, [b], NDCG).compared[0], NDCG)
+    assert [lost.dataset for lost in found] == ["set-0", "set-1", "set-2"]
+
+
+def test_the_command_shows_the_queries(
+    mine: Dataset, results: Path, no_network: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It runs as it is printed, and names the queries in the order in which they lost."""
+    assert mine.name == "mine"
+    for label, depth in (("a", "3"), ("b", "1")):
+        run = ["run", "fixed", "-d", "mine", "--label", label, "--depth", depth, "--quiet"]
+        assert cli.main(run) == 0
+    capsys.readouterr()
+    compare = ["compare", str(results / "a"), str(results / "b"), "--measure", "recall@3"]
+    assert cli.main(compare) == 0
+    (line,) = re.findall("^  gtr-beir (.*)$", capsys.readouterr().out, re.MULTILINE)
+    words = shlex.split(line)
+    assert words[:7] == [
+        *("inspect", str(results / "a"), str(results / "b"), "-d", "mine"),
+        *("--measure", "recall@3"),
+    ]
+    queries = words[8::2]
+    assert queries
+    assert cli.main(words) == 0
+    shown = re.findall(r"^\d+\. (\S+):", capsys.readouterr().out, re.MULTILINE)
+    assert shown == queries
+
+
+def test_requirements_of_every_dataset(values: Values) -> None:
+    for dataset, value in (("good", 0.6), ("bad", 0.4)):
+        a, b = values("a", dataset, 0.5, 0.5), values("b", dataset, value, value)
+    asked = [Requirement.parse("ndcg@10 >= -0.05"), Requirement.parse("recall@100 > -0.2")]
+    outcome = outcome_of(a, [b], NDCG, asked)
+    assert [required.failures for required in outcome.required] == [("bad (-0.1000)",), ()]
+    sentence = "--require 'ndcg@10 >= -0.05' is not met by bad (-0.1000)"
+    with pytest.raises(RequirementError) as caught:
+        outcome.require()
+    assert str(caught.value) == sentence
+    outcome_of(a, [b], NDCG, asked[1:]).require()
+    for render in FORMATS.values():
+        text = render(outcome).replace("\\", "")
+        assert "Required ndcg@10 >= -0.05: not met by bad (-0.1000)." in text
+        assert "Required recall@100 > -0.2: met." in text
+
+
+def test_exit_codes(values: Values, refused: Refused) -> None:
+    a, b = values("a", "own", 0.5, 0.5), values("b", "own", 0.4, 0.4)
+    assert cli.main(["compare", str(a), str(b), "--require", "ndcg@10 >= -0.2"]) == 0
+    refused(
+        "--require 'ndcg@10 > 0' is not met by own (-0.1000)",
+        *("compare", a, b, "--require", "ndcg@10 > 0"),
+    )
+    refused(
+        "--require 'ndcg@10 == 0' is not of the form 'ndcg@10 >= -0.005': a measure, >= or >, and "
+        "a difference B - A from -1 to 1",
+        *("compare", a, b, "--require", "ndcg@10 == 0"),
+        code=2,
+    )
+    refused("there is no measure 'bleu@4'…", "compare", a, b, "--require", "bleu@4 > 0", code=2)
+
+
+def test_results_of_different_datasets_are_not_compared(values: Values, refused: Refused) -> None:
+    a = values("a", "own", 0.5, 0.5, fingerprint="1" * 64)
+    b = values("b", "own", 0.5, 0.5, fingerprint="2" * 64)
+    same = values("c", "own", 0.5, 0.5, fingerprint="1" * 64)
+    refused(
+        f"{a / 'own'} and {b / 'own'} are of different datasets, or of different copies of one "
+        "(11111111 and 22222222); run both on the same",
+        *("compare", a, b),
+        code=2,
+    )
+    assert cli.main(["compare", str(a), str(same)]) == 0
+    files = [str(folder / "own" / PER_QUERY) for folder in (a, b)]
+    assert cli.main(["compare", *files]) == 0
+
+
+def test_names_are_harmless(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>|`*\x1b[2J"
+    values = Values(tmp_path / "<b>")
+    name = hostile.replace("/", "")
+    a, b = values("a", name, 0.5, 0.5), values("b", name, 0.4, 0.4)
+    outcome = outcome_of(a, [b], NDCG, [Requirement.parse("ndcg@10 > 0")])
+    assert "\x1b" not in terminal(outcome) + markdown(outcome)
+    found = MarkdownIt("gfm-like", {"linkify": False}).render(markdown(outcome))
+    tags = set(re.findall(r"</?([a-z0-9]+)", found))
+    assert tags == {"h2", "ul", "li", "strong", "table", "thead", "tbody", "tr", "th", "td", "p"}
