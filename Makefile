@@ -7,10 +7,12 @@ GTR := $(BIN)/gtr-beir
 READY := $(VENV)/.ready
 SUITE ?= public
 LEVEL ?= small
+FORMATS ?= md,csv,html
 FLAGS ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check verify eval bm25 colbert beir leaderboard bench clean
+.PHONY: help setup demo test check verify eval bm25 colbert beir experiment leaderboard compare claims pictures \
+	bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-32s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +59,22 @@ beir: $(READY) ## MODEL=gtr-base [SUITE=public]: one system on a suite, then the
 	$(GTR) run "$(MODEL)" --suite "$(SUITE)" $(FLAGS)
 	$(GTR) leaderboard
 
-leaderboard: $(READY) ## write results/leaderboard.md and .csv from the records and the published numbers
-	$(GTR) leaderboard
+leaderboard: $(READY) ## [FORMATS=md,csv,html,latex,figures]: write results/leaderboard.* from the records and the published numbers
+	$(GTR) leaderboard --format "$(FORMATS)"
+
+compare: $(READY) ## A=results/bm25-flat B=results/gtr-base: two results beside each other, a verdict in words
+	@test -n "$(A)" && test -n "$(B)" || { echo "make compare A=results/bm25-flat B=results/gtr-base"; exit 2; }
+	$(GTR) compare "$(A)" "$(B)" $(FLAGS)
+
+claims: $(READY) ## what the GTR paper says, beside what was measured
+	$(GTR) claims $(FLAGS)
+
+experiment: $(READY) ## FILE=experiment.toml: everything that a file says, then its reports
+	@test -n "$(FILE)" || { echo "make experiment FILE=experiment.toml (docs/experiments.md)"; exit 2; }
+	$(GTR) run "$(FILE)" $(FLAGS)
+
+pictures: $(READY) ## the README's pictures from the records in results/ (needs Chromium)
+	$(BIN)/python tools/pictures.py
 
 bench: $(READY) ## [LEVEL=small|full]: measure speed and memory beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -70,7 +70,8 @@ def _markdown_tables(board: Board, percent: bool) -> Iterator[str]:
 def _github(rows: Sequence[Sequence[str]]) -> str:
     """A table of GitHub's markdown, no wider than it must be. Cells are markdown; the first row is
     the header."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # GitHub takes no ruler of less than two signs.
+    widths = [max(2, *map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         first, *others = zip(cells, widths, strict=True)
@@ -165,12 +166,14 @@ def _query_table(
     title: str, lines: Sequence[QueryLine], measure: Measure, percent: bool
 ) -> Iterator[str]:
     columns = sorted({column for line in lines for column in line.values}, key=lambda c: c.letter)
+    with_text = any(line.text for line in lines)
     for some in evenly(columns, _QUERY_COLUMNS):
-        rows = [["Query", "", *(column.letter or plain(short(column.name)) for column in some)]]
+        heads = [column.letter or plain(short(column.name)) for column in some]
+        rows = [["Query", *(["Text"] if with_text else []), *heads]]
         for line in lines:
             values = [shown(line.values[column], percent=percent) for column in some]
-            text = textwrap.shorten(line.text, _TEXT, placeholder=" …")
-            rows.append([plain(short(line.query_id)), plain(text), *values])
+            text = plain(textwrap.shorten(line.text, _TEXT, placeholder=" …"))
+            rows.append([plain(short(line.query_id)), *([text] if with_text else []), *values])
         yield f"{title}, by {measure.title}\n\n{_github(rows)}\n"
 
 

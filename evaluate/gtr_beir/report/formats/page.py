@@ -91,7 +91,8 @@ def _part(name: str) -> str:
 
 
 def _summary(report: Report) -> str:
-    columns = {column for board in report.boards for column in board.columns}
+    first = [board for board in report.boards if board.measure == report.boards[0].measure]
+    columns = {column for board in first for column in board.columns}
     own = {column for column in columns if column.group == OWN}
     titles = [section.title for section in report.sections]
     published = f"{len(columns) - len(own)} published ones"
