@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from measure import REPOSITORY, machine_line
 
@@ -40,20 +41,32 @@ from gtr_beir.report.whole import Report
 def write_results(folder: Path, systems: int) -> int:
     """Records and per-query files of some systems on the public datasets; returns the queries."""
     queries = 0
-    names = [name for name in (*suite("public"), "msmarco") if not registered(name).parts]
-    for place, dataset in enumerate(dict.fromkeys(names)):
-        count = registered(dataset).queries
-        queries += count
-        draw = np.random.default_rng(place)
-        hard = draw.beta(0.6, 0.8, count)
+    for place, dataset in enumerate((*suite("public"), "msmarco")):
+        spec = registered(dataset)
         for at in range(systems):
-            values = np.clip(hard + draw.normal(0.01 * at, 0.15, count), 0, 1)
-            one = record(f"system-{at:02}", dataset, float(values.mean()), weights=str(at))
-            write(folder, replace(one, n_queries=count))
-            lines = [f"q{row:06},{value!r},{value!r}" for row, value in enumerate(values.tolist())]
-            text = "\n".join(["query_id,ndcg@10,recall@100", *lines, ""])
-            (folder / one.system / dataset / PER_QUERY).write_text(text)
+            system = f"system-{at:02}" if at else "bm25-flat"
+            means = {}
+            for forum, part in enumerate(spec.parts or (dataset,)):
+                count = registered(part).queries
+                queries += count if at == 0 else 0
+                hard = np.random.default_rng([place, forum]).beta(0.6, 0.8, count)
+                noise = np.random.default_rng([place, forum, at]).normal(0.01 * at, 0.15, count)
+                means[part] = write_queries(folder / system / part, np.clip(hard + noise, 0, 1))
+            family = "" if at else "bm25-lucene-flat"
+            mean = float(np.mean(list(means.values())))
+            one = record(system, dataset, mean, weights=str(at), family=family)
+            parts = (
+                {part: {"ndcg@10": value} for part, value in means.items()} if spec.parts else {}
+            )
+            write(folder, replace(one, n_queries=spec.queries or 0, parts=parts))
     return queries
+
+
+def write_queries(folder: Path, values: npt.NDArray[np.float64]) -> float:
+    lines = [f"q{row:06},{value!r},{value!r}" for row, value in enumerate(values.tolist())]
+    folder.mkdir(parents=True)
+    (folder / PER_QUERY).write_text("\n".join(["query_id,ndcg@10,recall@100", *lines, ""]))
+    return float(values.mean())
 
 
 def significance(systems: int) -> bool:

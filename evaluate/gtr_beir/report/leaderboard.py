@@ -38,8 +38,7 @@ from gtr_beir.report.board import (
     Line,
 )
 from gtr_beir.report.exchange.mteb_files import mteb_values
-from gtr_beir.report.findings import Overall, Pair
-from gtr_beir.report.own import OwnCells, own_cells, title_of, titles_of
+from gtr_beir.report.own import OwnCells, own_results, title_of, titles_of
 from gtr_beir.report.pairs import MOST
 from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.sections import sections_of
@@ -98,17 +97,11 @@ def leaderboard(
         raise UsageError(f"there is no order '{sort}'; choose 'mean' or 'name'")
     against = _baseline(records, baseline)
     per_query = PerQuery(folder, records)
+    own = own_results(per_query, records, values, wanted, against)
     boards: list[Board] = []
-    pairs: list[Pair] = []
-    overall: list[Overall] = []
-    tests = 0
     for measure in wanted:
-        own = own_cells(per_query, records, values, measure, against)
-        tests += own.tests
-        pairs += own.pairs
-        overall += own.overall
         there = _published_cells(values, measure)
-        boards += _boards(measure, records, own.cells, there, datasets, sort)
+        boards += _boards(measure, records, own.cells[measure], there, datasets, sort)
     verdicts = tuple(verdicts_on(records, values, per_query))
     sections = sections_of(
         records, per_query, wanted[0], against, datasets_dir, lengths=lengths, say=say
@@ -116,11 +109,11 @@ def leaderboard(
     report = Report(
         boards=tuple(boards),
         verdicts=verdicts,
-        pairs=tuple(pairs),
-        overall=tuple(overall),
+        pairs=own.pairs,
+        overall=own.overall,
         sections=tuple(sorted(sections, key=lambda section: _place(section.title, datasets))),
         baseline=against,
-        tests=tests,
+        tests=own.tests,
         remarks=(*_remarks(records), *left_out),
     )
     return replace(report, notes=_notes(report))
@@ -131,8 +124,8 @@ def _remarks(records: Sequence[Record]) -> Iterator[str]:
     systems = len({record.system for record in records})
     if systems > MOST:
         yield (
-            f"{systems} own systems are not tested beside each other, which is done for {MOST} at "
-            "most; name some with --systems"
+            f"{systems} own systems are tested beside the baseline alone, since at most {MOST} are "
+            "tested beside each other; name some with --systems"
         )
     for record in records:
         if record.lacks:

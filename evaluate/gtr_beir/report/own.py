@@ -11,11 +11,11 @@ from gtr_beir.digests import fingerprint_of
 from gtr_beir.identity import Identity
 from gtr_beir.published import TITLES, PublishedValue
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.ranking.significance import holm, randomisation_test
+from gtr_beir.ranking.significance import holm
 from gtr_beir.records import Record
 from gtr_beir.report.board import BETTER, DIFFERS, LEVEL, OWN, WORSE, Cell, Column
 from gtr_beir.report.findings import Overall, Pair
-from gtr_beir.report.pairs import LETTERS, MOST, Held, beaten, overall_of, pairs_of
+from gtr_beir.report.pairs import LETTERS, MOST, beaten, overall_of, pairs_of
 from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.verdicts import held_against
 
@@ -28,40 +28,70 @@ OwnCells = dict[Column, dict[str, Cell]]
 
 @dataclass(frozen=True)
 class Own:
-    """Own cells by one measure. tests: how many were made beside the baseline; pairs, overall: own
-    systems beside each other, none where there are more than `pairs.MOST`."""
+    """Own cells by each measure. tests: how many were made beside the baseline; pairs, overall: own
+    systems beside each other."""
 
-    cells: OwnCells
+    cells: Mapping[Measure, OwnCells]
     tests: int
     pairs: tuple[Pair, ...]
     overall: tuple[Overall, ...]
 
 
-def own_cells(
+def own_results(
+    per_query: PerQuery,
+    records: Sequence[Record],
+    published: Sequence[PublishedValue],
+    measures: Sequence[Measure],
+    baseline: str,
+) -> Own:
+    """Own values by some measures, with their intervals, marks and letters."""
+    columns = columns_of(records)
+    named = {column.name: column for column in columns.values()}
+    against = next((columns[r.system, r.dataset].name for r in records if r.system == baseline), "")
+    cells = {measure: _cells(per_query, records, published, measure) for measure in measures}
+    titles = titles_of(records)
+    held: dict[Measure, dict[str, dict[str, Values]]] = {measure: {} for measure in measures}
+    for record in records:
+        title = title_of_record(record, titles)
+        column = columns[record.system, record.dataset]
+        for measure in measures:
+            values = per_query.of(record, measure)
+            if values is not None and title in cells[measure].get(column, ()):
+                held[measure].setdefault(title, {})[column.name] = values
+    pairs = pairs_of(held, against)
+    tests = 0
+    for measure in measures:
+        these = [pair for pair in pairs if pair.measure == str(measure)]
+        marks = _marks(these, against)
+        tests += len(marks)
+        for (title, system), mark in marks.items():
+            if mark:
+                _put(cells[measure][named[system]], title, mark=mark)
+        for (title, system), worse in beaten(these).items():
+            beats = "".join(sorted(named[name].letter for name in worse))
+            _put(cells[measure][named[system]], title, beats=beats)
+    return Own(cells, tests, tuple(pairs), tuple(overall_of(held)))
+
+
+def _cells(
     per_query: PerQuery,
     records: Sequence[Record],
     published: Sequence[PublishedValue],
     measure: Measure,
-    baseline: str,
-) -> Own:
-    """Own values by one measure, with their intervals, marks and letters."""
+) -> OwnCells:
+    """Own values by one measure, with intervals."""
     titles = titles_of(records)
-    by_query: dict[str, dict[str, Values]] = {}
-    cells: OwnCells = {}
     columns = columns_of(records)
+    cells: OwnCells = {}
     for record in records:
         if record.depth < measure.cut or str(measure) not in record.measures:
             continue  # a ranking cut before the measure's own cut is another measure
-        title = title_of_record(record, titles)
-        column = columns[record.system, record.dataset]
-        values = per_query.of(record, measure)
-        if values is not None:
-            by_query.setdefault(title, {})[column.name] = values
         interval = per_query.interval(record, measure)
         differs = any(
             v.word == "differs" for v in held_against(record, published, measure, interval)
         )
-        cells.setdefault(column, {})[title] = Cell(
+        column = columns[record.system, record.dataset]
+        cells.setdefault(column, {})[title_of_record(record, titles)] = Cell(
             record.measures[str(measure)],
             n=record.n_queries,
             low=interval[0],
@@ -69,19 +99,7 @@ def own_cells(
             marks=(DIFFERS,) if differs else (),
             note=record.signature,
         )
-    against = next((columns[r.system, r.dataset].name for r in records if r.system == baseline), "")
-    named = {column.name: column for column in columns.values()}
-    tested = _tested(by_query, against)
-    for (title, system), mark in tested.items():
-        if mark:
-            _put(cells[named[system]], title, mark=mark)
-    lettered = len(named) <= MOST
-    pairs = tuple(pairs_of(measure, by_query)) if lettered else ()
-    for (title, system), worse in beaten(pairs).items():
-        beats = "".join(sorted(named[name].letter for name in worse))
-        _put(cells[named[system]], title, beats=beats)
-    overall = tuple(overall_of(measure, by_query)) if lettered else ()
-    return Own(cells, len(tested), pairs, overall)
+    return cells
 
 
 def _put(cells: dict[str, Cell], title: str, *, mark: str = "", beats: str = "") -> None:
@@ -90,27 +108,17 @@ def _put(cells: dict[str, Cell], title: str, *, mark: str = "", beats: str = "")
     cells[title] = replace(cell, marks=marks, beats=beats or cell.beats)
 
 
-def _tested(by_query: Held, baseline: str) -> dict[tuple[str, str], str]:
+def _marks(pairs: Sequence[Pair], baseline: str) -> dict[tuple[str, str], str]:
     """(line, system) -> its mark beside the baseline, "" where nothing is significant; corrected
-    by Holm over all of them."""
-    pairs = [
-        (title, system)
-        for title, systems in by_query.items()
-        for system in systems
-        if system != baseline
-        and baseline in systems
-        and systems[baseline].query_ids == systems[system].query_ids
-    ]
-    p_values, signs = [], []
-    for title, system in pairs:
-        difference = by_query[title][system].values - by_query[title][baseline].values
-        p_values.append(float(randomisation_test(difference[:, None])[0]))
-        signs.append(BETTER if difference.mean() > 0 else WORSE)
-    corrected = holm(p_values)
-    return {
-        pair: sign if p < LEVEL else ""
-        for pair, sign, p in zip(pairs, signs, corrected, strict=True)
-    }
+    by Holm over all of them. pairs: of one measure."""
+    beside = [pair for pair in pairs if baseline in (pair.a, pair.b)]
+    corrected = holm([pair.p for pair in beside])
+    marks = {}
+    for pair, p in zip(beside, corrected, strict=True):
+        system, sign = (pair.b, 1) if pair.a == baseline else (pair.a, -1)
+        better = BETTER if sign * pair.difference > 0 else WORSE
+        marks[pair.dataset, system] = better if p < LEVEL else ""
+    return marks
 
 
 def _key(record: Record) -> str:

@@ -19,7 +19,7 @@ from gtr_beir.ranking.measures import MEASURES, Measure
 from gtr_beir.ranking.significance import mean_intervals, weighted
 from gtr_beir.records import PER_QUERY, Record
 
-_RESAMPLES = 4_000
+RESAMPLES = 4_000
 
 Interval = tuple[float, float] | tuple[None, None]
 
@@ -45,10 +45,11 @@ class PerQuery:
         self.results = results
         self._records = list(records)
         self._tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
+        self._ids: dict[tuple[str, str], tuple[str, ...]] = {}
         self._intervals: dict[tuple[str, str], Mapping[tuple[str, str], Interval]] = {}
 
     def tables(self, record: Record) -> Sequence[pd.DataFrame]:
-        """A table of measures by query id for each part; empty where a file is not there."""
+        """A table of measures for each part, in the order of query ids; empty where a file is not there."""
         key = (record.system, record.dataset)
         if key not in self._tables:
             self._tables[key] = self._read(record)
@@ -59,10 +60,9 @@ class PerQuery:
         tables = self.tables(record)
         if not tables or any(str(measure) not in table.columns for table in tables):
             return None
-        ordered = [table[str(measure)].sort_index() for table in tables]
-        columns = [np.asarray(values, dtype=np.float64) for values in ordered]
+        columns = [np.asarray(table[str(measure)], dtype=np.float64) for table in tables]
         return Values(
-            tuple(query_id for values in ordered for query_id in values.index),
+            self._query_ids(record),
             weighted(columns) if len(columns) > 1 else columns[0],
             tuple(len(column) for column in columns),
         )
@@ -74,12 +74,20 @@ class PerQuery:
             self._intervals[group] = self._of_a_dataset(*group)
         return self._intervals[group].get((record.system, str(measure)), (None, None))
 
+    def _query_ids(self, record: Record) -> tuple[str, ...]:
+        key = (record.system, record.dataset)
+        if key not in self._ids:
+            self._ids[key] = tuple(id_ for table in self.tables(record) for id_ in table.index)
+        return self._ids[key]
+
     def _read(self, record: Record) -> list[pd.DataFrame]:
         if self.results is None:
             return []
         names = record.parts or (record.dataset,)
         paths = [self.results / record.system / name / PER_QUERY for name in names]
-        return [read_per_query(path) for path in paths] if all(p.is_file() for p in paths) else []
+        if not all(path.is_file() for path in paths):
+            return []
+        return [read_per_query(path).sort_index() for path in paths]
 
     def _of_a_dataset(self, name: str, fingerprint: str) -> Mapping[tuple[str, str], Interval]:
         """Intervals of every system and measure, over the same draws of queries."""
@@ -95,7 +103,7 @@ class PerQuery:
         found: dict[tuple[str, str], Interval] = {}
         for parts, columns in held.items():
             matrix = np.column_stack(list(columns.values()))
-            low, high = mean_intervals(matrix, parts=parts, samples=_RESAMPLES)
+            low, high = mean_intervals(matrix, parts=parts, samples=RESAMPLES)
             # 1 + 1e-16 is what summing a column of ones may give.
             ends = zip(np.clip(low, 0, 1).tolist(), np.clip(high, 0, 1).tolist(), strict=True)
             found.update(zip(columns, ends, strict=True))
