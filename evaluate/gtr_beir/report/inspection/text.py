@@ -280,7 +280,7 @@ def _html_query(inspection: Inspected, place: int, query: InspectedQuery, short:
             + "".join(f'<td class="n">{_rank(rank)}</td>' for rank in one.ranks)
             + f"<td dir=auto{LEFT}><b>{html_text(one.id)}</b> "
             + html_text(shortened(_body(one), 300))
-            + f"<small>{html_text('; '.join(_marks(inspection, one)))}</small></td></tr>"
+            + f" <small>{html_text('; '.join(_marks(inspection, one)))}</small></td></tr>"
             for one in documents
         )
         parts.append(
