@@ -107,6 +107,7 @@ WITHIN = {
     "report": [
         "rounding",
         "plain_text",
+        "notebook",
         "dataset_table",
         "per_query",
         "board",
@@ -129,7 +130,7 @@ WITHIN = {
     "report/exchange": ["mteb_tasks", "fitness", "mteb_export", "model_card", "mteb_files"],
     "report/formats": ["layout", "markdown", "latex", "page", "render"],
     "report/figures": ["drawing", "scores", "queries", "collection"],
-    "report/inspection": ["reading", "inspection", "text"],
+    "report/inspection": ["reading", "inspected", "text", "inspection"],
     "report/comparison": ["paired", "outcome", "text"],
     "report/claims": [
         "latency",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.report.tags import Tags
 
 from doubles import FixedSystem
 from gtr_beir import benchmark, cli
@@ -129,3 +131,27 @@ def test_a_record_without_its_files_is_made_again(
     assert cli.main(["run", "fixed", "-d", "mine", "-q"]) == 0
     after = {name: data for name, data in files_in(results).items() if not name.endswith(RECORD)}
     assert after == before
+
+
+def test_a_record_in_a_notebook(record: Path) -> None:
+    """Both measures, as the file has them, and the signature; names are text."""
+    found = Record.read(record.parent)
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    shown = Tags(found._repr_html_())
+    heads, line = shown.rows
+    cells = dict(zip(heads, line, strict=True))
+    assert (cells["system"], cells["dataset"]) == ("fixed", "mine")
+    for head, name in (("NDCG@10", "ndcg@10"), ("Recall@100", "recall@100")):
+        assert float(cells[head]) == pytest.approx(kept["measures"][name], abs=1e-6)
+    assert kept["signature"] in shown.text
+    bad = Tags(replace(found, system="<script>alert(1)</script>")._repr_html_())
+    assert bad.tags == {*("div", "p", "code", "table", "thead", "tbody", "tr", "th", "td")}
+    assert bad.text.count("<script>alert(1)</script>") == 2
+
+
+def test_a_record_in_one_line(record: Path) -> None:
+    found = replace(Record.read(record.parent), system="\x1b[2J")
+    value = found.measures["ndcg@10"]
+    assert repr(found).startswith(f"Record(ndcg@10={value!r}, recall@100=")
+    assert "\x1b" not in repr(found)
+    assert "\n" not in repr(found)

@@ -1,12 +1,14 @@
 """gtr-beir: how well does a GTR checkpoint retrieve on all of BEIR?
 
-Five names are the Python interface; each is loaded when it is first used, so that `import gtr_beir`
-stays light:
+Seven names are the Python interface; each is loaded when it is first used, so that
+`import gtr_beir` stays light:
 
     load_dataset(name)            -> Dataset
     load_system(name, ...)        -> System
     benchmark(system, dataset)    -> Record
     leaderboard(results, ...)     -> Report
+    compare(a, b, ...)            -> Outcome: paired tests over the same queries
+    inspect(results, dataset)     -> Inspection: single queries, and their documents
     Run                           the one ranking type; Run.read("my.trec", dataset)
 """
 
@@ -18,19 +20,32 @@ if TYPE_CHECKING:
     from gtr_beir.data.catalogue import load_dataset as load_dataset
     from gtr_beir.evaluation import benchmark as benchmark
     from gtr_beir.ranking.runs import Run as Run
+    from gtr_beir.report.comparison.outcome import compare as compare
+    from gtr_beir.report.inspection.inspection import inspect_results as inspect
     from gtr_beir.report.leaderboard import leaderboard as leaderboard
     from gtr_beir.systems.base import load_system as load_system
 
 __version__ = "0.2.0"
 
 _HOMES = {
-    "load_dataset": "gtr_beir.data.catalogue",
-    "load_system": "gtr_beir.systems.base",
-    "benchmark": "gtr_beir.evaluation",
-    "leaderboard": "gtr_beir.report.leaderboard",
-    "Run": "gtr_beir.ranking.runs",
+    "load_dataset": "gtr_beir.data.catalogue:load_dataset",
+    "load_system": "gtr_beir.systems.base:load_system",
+    "benchmark": "gtr_beir.evaluation:benchmark",
+    "leaderboard": "gtr_beir.report.leaderboard:leaderboard",
+    "compare": "gtr_beir.report.comparison.outcome:compare",
+    "inspect": "gtr_beir.report.inspection.inspection:inspect_results",
+    "Run": "gtr_beir.ranking.runs:Run",
 }
-__all__ = ["Run", "benchmark", "leaderboard", "load_dataset", "load_system"]
+"""Public name -> "module:name"."""
+__all__ = [
+    "Run",
+    "benchmark",
+    "compare",
+    "inspect",
+    "leaderboard",
+    "load_dataset",
+    "load_system",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -38,4 +53,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gtr_beir' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)

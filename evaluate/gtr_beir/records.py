@@ -7,6 +7,7 @@ they are whole.
 from __future__ import annotations
 
 import dataclasses
+import html
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from gtr_beir.errors import StoreError
 from gtr_beir.files import read_json, write_json
 from gtr_beir.identity import Identity
 from gtr_beir.old_records import identity_of_format_1
-from gtr_beir.ranking.measures import MEASURES
+from gtr_beir.ranking.measures import MEASURES, Measure
 
 FORMAT = 2
 NEEDED = ("ndcg@10", "recall@100")
@@ -99,6 +100,23 @@ class Record:
             f"key:{self.key[:8]}",
         ]
         return "|".join(parts)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={self.measures[name]!r}" for name in NEEDED)
+        return f"Record({values}, signature={self.signature!r})"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the two measures, with as many decimals as pandas shows there, and the
+        signature."""
+        import pandas as pd
+
+        values = {Measure.parse(name).title: self.measures[name] for name in NEEDED}
+        line = {"system": self.system, "dataset": self.dataset, **values, "queries": self.n_queries}
+        return (
+            '<div class="tex2jax_ignore mathjax_ignore">'
+            + str(pd.DataFrame([line]).to_html(index=False, escape=True, border=0))
+            + f"<p><code>{html.escape(self.signature)}</code></p></div>"
+        )
 
     def write(self, folder: Path) -> None:
         value = dataclasses.asdict(self)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gtr_beir.cli.options import Commands
-from gtr_beir.errors import UsageError
+from gtr_beir.cli.options import Commands, usual_results
 
 
 def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -15,11 +14,11 @@ def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
         help="compare results by paired significance tests",
         description="Compare results with A by paired tests over the same queries. Results are "
         "folders of a system (every dataset that both have is compared), folders of one dataset, "
-        "or queries.csv files.",
+        "queries.csv files, or names of systems in the results folder.",
     )
-    parser.add_argument("a", type=Path, help="the first result: a folder or a queries.csv file")
+    parser.add_argument("a", type=Path, help="the first result: a folder, a file or a name")
     parser.add_argument(
-        "b", type=Path, nargs="+", help="what is compared with it: a folder or a queries.csv file"
+        "b", type=Path, nargs="+", help="what is compared with it: a folder, a file or a name"
     )
     parser.add_argument(
         "--measure", default="ndcg@10", help="measure to compare (default: ndcg@10)"
@@ -42,14 +41,15 @@ def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from gtr_beir.ranking.measures import Measure
-    from gtr_beir.report.comparison.outcome import MOST, Requirement, outcome_of
+    from gtr_beir.report.comparison.outcome import compare
     from gtr_beir.report.comparison.text import FORMATS
 
-    if len(options.b) > MOST:
-        raise UsageError(f"{len(options.b)} results are too many to compare with A; give {MOST}")
-    requirements = [Requirement.parse(text) for text in options.require]
-    measure = Measure.parse(options.measure)
-    outcome = outcome_of(options.a, options.b, measure, requirements)
+    outcome = compare(
+        options.a,
+        *options.b,
+        measure=options.measure,
+        require=options.require,
+        results_dir=usual_results(),
+    )
     print(FORMATS[options.format](outcome), end="", flush=True)
     outcome.require()

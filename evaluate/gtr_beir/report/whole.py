@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.report.board import OWN, Board, Cell, Column, Line
+from gtr_beir.report.board import OWN, RAISED, Board, Cell, Column, Line
 from gtr_beir.report.findings import Overall, Pair, Section, Verdict
+from gtr_beir.report.notebook import output, paragraph, table
+from gtr_beir.report.plain_text import html_text, short
+from gtr_beir.report.rounding import shown
+
+MOST_COLUMNS, MOST_LINES = 12, 30
+"""Columns and lines of a board that a notebook's cell has room for."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,38 @@ class Report:
     baseline: str = ""
     tests: int = 0
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        columns = {column for board in self.boards for column in board.columns}
+        own = sum(column.group == OWN for column in columns)
+        by = ", ".join(board.measure.title for board in self._first_boards())
+        return (
+            f"Report(own systems: {own}, datasets: {len(self.sections)}, published columns: "
+            f"{len(columns) - own}, measures: {by or 'none'})"
+        )
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the first board of each measure, and what its marks mean."""
+        boards = self._first_boards()
+        if not boards:
+            return output(paragraph("Neither records nor published values are here."))
+        used = {
+            mark
+            for board in boards
+            for line in board.lines[:MOST_LINES]
+            for cell in _cells(line, board)
+            for mark in (*cell.marks, *line.title.split(" "), *([RAISED] if cell.beats else []))
+        }
+        notes = [f"{mark} {note}" for mark, note in self.notes.items() if mark in used]
+        said = [*notes, *(f"{remark}." for remark in self.remarks)]
+        return output(*map(_board_html, boards), *map(paragraph, said))
+
+    def _first_boards(self) -> list[Board]:
+        """Of each measure: that of own runs, or, without any, that of all datasets."""
+        found: dict[Measure, Board] = {}
+        for board in self.boards:
+            found.setdefault(board.measure, board)
+        return list(found.values())
 
     def pairs_by(self, measure: Measure) -> tuple[Pair, ...]:
         """Own systems beside each other by one measure: what is corrected together."""
@@ -63,6 +101,45 @@ class Report:
             if counts in frame:
                 frame[counts] = frame[counts].astype("Int64")
         return frame
+
+
+def _cells(line: Line, board: Board) -> Iterator[Cell]:
+    """Of the columns that a notebook's cell has room for."""
+    yield from (line.cells[c] for c in board.columns[:MOST_COLUMNS] if c in line.cells)
+
+
+def _board_html(board: Board) -> str:
+    columns = board.columns[:MOST_COLUMNS]
+    rows = []
+    for line in board.lines[:MOST_LINES]:
+        best = line.best(board.columns)
+        title = html_text(line.title)
+        cells = [_cell_html(line.cells.get(column), column in best) for column in columns]
+        rows.append([f"<em>{title}</em>" if line.average else title, *cells])
+    over = (
+        (len(board.columns) - len(columns), "systems"),
+        (len(board.lines) - len(rows), "lines"),
+    )
+    left_out = " and ".join(f"{many} more {what}" for many, what in over if many)
+    told = f"{left_out} are in frame() and in the leaderboard's files." if left_out else ""
+    return (
+        f"<p><b>{html_text(board.title)}</b></p>"
+        + table(["Dataset", *map(_head_html, columns)], rows)
+        + (paragraph(told) if told else "")
+    )
+
+
+def _head_html(column: Column) -> str:
+    letter = f" ({html_text(column.letter)})" if column.letter else ""
+    return f"{html_text(short(column.name))}{letter}<br><small>{html_text(column.source)}</small>"
+
+
+def _cell_html(cell: Cell | None, best: bool) -> str:
+    if cell is None:
+        return ""
+    value = shown(cell.value, cell.decimals)
+    letters = f"<sup>{html_text(cell.beats)}</sup>" if cell.beats else ""
+    return " ".join([(f"<b>{value}</b>" if best else value) + letters, *map(html_text, cell.marks)])
 
 
 def _value_line(measure: Measure, line: Line, column: Column, cell: Cell) -> dict[str, object]:

@@ -9,13 +9,22 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 from tests.report.results import record, write
+from tests.report.tags import Tags
 
 from gtr_beir import cli
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import RequirementError, UsageError
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import PER_QUERY
-from gtr_beir.report.comparison.outcome import Outcome, Requirement, most_lost, outcome_of, verdicts
+from gtr_beir.report.comparison.outcome import (
+    MOST,
+    Outcome,
+    Requirement,
+    compare,
+    most_lost,
+    outcome_of,
+    verdicts,
+)
 from gtr_beir.report.comparison.text import FORMATS, markdown, terminal
 from refusal import Refused
 
@@ -234,3 +243,88 @@ def test_names_are_harmless(tmp_path: Path) -> None:
     found = MarkdownIt("gfm-like", {"linkify": False}).render(markdown(outcome))
     tags = set(re.findall(r"</?([a-z0-9]+)", found))
     assert tags == {"h2", "ul", "li", "strong", "table", "thead", "tbody", "tr", "th", "td", "p"}
+
+
+def test_compare_finds_names_folders_and_files(
+    values: Values, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = values("a", "own", 0.5, 0.2, 0.1), values("b", "own", 0.4, 0.4, 0.1)
+    asked = outcome_of(a, [b], NDCG).compared[0].results
+    file = b / "own" / PER_QUERY
+    for found in (
+        compare(a, b),
+        compare(str(a), str(file)),
+        compare("a", "b", results_dir=tmp_path / "compared"),
+        compare("a", b, measure=NDCG, results_dir=str(tmp_path / "compared")),
+    ):
+        assert found.compared[0].results == asked
+    monkeypatch.chdir(b.parent)
+    assert compare("a", "b").compared[0].results == asked, "folders of this very folder"
+
+
+def test_what_compare_refuses(values: Values, tmp_path: Path) -> None:
+    a = values("a", "own", 0.5)
+    with pytest.raises(UsageError, match=r"no queries\.csv in nowhere; give a folder"):
+        compare(a, "nowhere", results_dir=tmp_path)
+    with pytest.raises(UsageError, match=f"{MOST + 1} results are too many to compare with A"):
+        compare(a, *[a] * (MOST + 1))
+    with pytest.raises(UsageError, match="not of the form"):
+        compare(a, a, require="better")
+
+
+def test_compare_from_python_and_as_a_command(
+    values: Values, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command finds names in the results folder too, and says the same of them."""
+    a, b = values("a", "own", 0.5, 0.2, 0.1), values("b", "own", 0.4, 0.4, 0.1)
+    monkeypatch.setenv("GTR_BEIR_RESULTS", str(a.parent))
+    assert cli.main(["compare", "a", "b"]) == 0
+    assert capsys.readouterr().out == terminal(compare(a, b))
+
+
+def test_requirements_from_python(values: Values) -> None:
+    a, b = values("a", "own", 0.5, 0.5), values("b", "own", 0.4, 0.4)
+    compare(a, b, require="ndcg@10 >= -0.2").require()
+    outcome = compare(a, b, require=["ndcg@10 >= -0.2", "ndcg@10 > 0"])
+    with pytest.raises(RequirementError, match=r"'ndcg@10 > 0' is not met by own \(-0\.1000\)"):
+        outcome.require()
+    text = Tags(outcome._repr_html_()).text
+    assert "Required ndcg@10 >= -0.2: met." in text
+    assert "Required ndcg@10 > 0: not met by own (-0.1000)." in text
+
+
+def test_the_frame_has_every_test_unrounded(values: Values) -> None:
+    """Means and counts worked out by hand; p of three pairs by counting signs."""
+    a = values("a", "own", 0.5, 0.25, 0.125)
+    b, c = values("b", "own", 0.5, 0.5, 0.25), values("c", "own", 0.0, 0.0, 0.0)
+    frame = compare(a, b, c).frame()
+    assert frame["result"].tolist() == [str(b), str(c)]
+    assert set(frame["against"]) == {str(a)}
+    assert frame["mean"].tolist() == pytest.approx([1.25 / 3, 0.0], abs=1e-15)
+    assert frame["mean_against"].tolist() == pytest.approx([0.875 / 3] * 2, abs=1e-15)
+    assert frame["difference"].tolist() == pytest.approx([0.125, -0.875 / 3], abs=1e-15)
+    assert frame[["wins", "ties", "losses"]].to_numpy().tolist() == [[2, 1, 0], [0, 0, 3]]
+    assert frame["p"].tolist() == [0.5, 0.25], "2 of 4 and 2 of 8 assignments are as far from 0"
+    assert frame["p_holm"].tolist() == [0.5, 0.5]
+    assert set(frame["queries"]) == {3}
+    assert set(frame["measure"]) == {"ndcg@10"}
+
+
+def test_an_outcome_in_a_notebook(values: Values) -> None:
+    a, b = values("a", "own", *[0.2] * 12), values("b", "own", *[0.7] * 12)
+    outcome = compare(a, b)
+    shown = Tags(outcome._repr_html_())
+    heads, line = ([cell.strip() for cell in row] for row in shown.rows)
+    assert dict(zip(heads, line, strict=True))["B - A"] == "+0.5000"
+    assert said(outcome)[0] in shown.text
+    assert repr(outcome) == f"Outcome(NDCG@10: A is {a}, B is {b}; tests: 1)"
+
+
+def test_an_outcome_in_a_notebook_is_harmless(tmp_path: Path) -> None:
+    values = Values(tmp_path / "<b>")
+    name = "<script>alert(1)<script>\x1b[2J"
+    outcome = compare(values("a", name, 0.5), values("b", name, 0.4), require="ndcg@10 > 0")
+    shown = Tags(outcome._repr_html_())
+    assert shown.tags == {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
+    assert "<script>alert(1)<script>" in shown.text
+    assert "\x1b" not in outcome._repr_html_() + repr(outcome)

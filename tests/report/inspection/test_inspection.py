@@ -313,3 +313,10 @@ def test_tokens_that_cannot_be_counted_stop_nothing(planted: Planted, tmp_path: 
     assert found.systems[0].tokens_unknown == "there is no checkpoint folder ./moved"
     assert found.queries[0].id != FAILING
     assert all(d.tokens == (None,) for query in found.queries for d in query.judged)
+
+
+def test_one_result_and_one_query_need_no_list(planted: Planted) -> None:
+    folders = {"results_dir": planted.results, "datasets_dir": planted.datasets}
+    one = inspect_results("toy", "planted", queries=FAILING, **folders)
+    assert one == inspect_results(["toy"], "planted", queries=[FAILING], **folders)
+    assert [query.id for query in one.queries] == [FAILING]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from markdown_it import MarkdownIt
+from tests.report.tags import Tags
 
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
@@ -143,30 +143,38 @@ def test_markdown_is_text_and_tables_alone() -> None:
         assert {row.count("<td") for row in found.split("<tr>") if "<td" in row} == {5}
 
 
-class Tags(HTMLParser):
-    """The tags and attributes of a page, and its text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_html_has_no_script_and_shows_hostile_text_as_text() -> None:
-    page = Tags()
-    page.feed(html(hostile()))
-    assert not page.tags & {"script", "img", "a", "link", "iframe", "object"}
-    assert page.attributes <= {"lang", "charset", "name", "content", "class", "dir"}
-    assert "<script>alert(1)</script>" in page.text
-    assert "\x1b" not in page.text
+    for text in (html(hostile()), hostile()._repr_html_()):
+        page = Tags(text)
+        assert not page.tags & {"script", "img", "a", "link", "iframe", "object"}
+        names = {name for name, value in page.attributes if (name, value) != PLACED}
+        assert names <= {"lang", "charset", "name", "content", "class", "dir"}
+        assert "<script>alert(1)</script>" in page.text
+        assert "\x1b" not in text
+
+
+PLACED = ("style", "text-align:left")
+"""The only style that an element has."""
+
+
+def test_a_notebook_shows_what_the_page_shows_and_nothing_for_a_page() -> None:
+    """The same first rows; no style or heading that would change the notebook around it."""
+    shown, page = Tags(inspection()._repr_html_()), Tags(html(inspection()))
+    assert not shown.tags & {"html", "head", "body", "style", "title", "h1", "h2"}
+    assert {"h4", "h5"} <= shown.tags
+    assert len(shown.rows) < len(page.rows)
+    assert [row for row in shown.rows if row in page.rows] == shown.rows
+    for said in ("NDCG@10 A 0.1235, B 0.5000 (+0.3765)", "and 2 more judged documents", "doc-3"):
+        assert said in shown.text
+    assert "doc-5" not in shown.text
+
+
+def test_one_line_names_what_was_inspected() -> None:
+    assert repr(inspection()) == (
+        "Inspection(Own set: the 2 queries with the lowest NDCG@10 of A; A is system-0, B is "
+        "system-1)"
+    )
+    assert "\x1b" not in repr(hostile())
 
 
 def test_html_has_room_for_more_documents() -> None:

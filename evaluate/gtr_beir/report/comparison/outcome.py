@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
 
 from gtr_beir.errors import RequirementError, UsageError
 from gtr_beir.ranking.measures import Measure
@@ -17,8 +19,10 @@ from gtr_beir.report.comparison.paired import (
     DatasetComparison,
     Paired,
     compare_pairs,
+    comparison_table,
     paired_results,
 )
+from gtr_beir.report.notebook import output, paragraph
 from gtr_beir.report.plain_text import clean
 from gtr_beir.report.rounding import p_value, shown, signed
 
@@ -79,6 +83,12 @@ class Required:
     requirement: Requirement
     failures: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        if not self.failures:
+            return f"Required {self.requirement.asked}: met."
+        return f"Required {self.requirement.asked}: not met by {', '.join(self.failures)}."
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -102,6 +112,87 @@ class Outcome:
         ]
         if said:
             raise RequirementError("; ".join(said))
+
+    @property
+    def title(self) -> str:
+        """`NDCG@10: A is results/bm25-flat, B is results/mine`"""
+        others = ", ".join(f"{one.label} is {clean(one.given)}" for one in self.compared)
+        return f"{self.measure.title}: A is {clean(self.given)}, {others}"
+
+    def frame(self) -> pd.DataFrame:
+        """A line for each dataset and result, unrounded: measure, dataset, result and what it is
+        compared with (against), queries, mean of both, the difference of `result` less `against`
+        with its 95 % interval (low, high), p of the randomisation test as it is and corrected
+        (p_holm), p of the t-test (p_t), and queries that are won, tied and lost."""
+        return pd.DataFrame(
+            [
+                {
+                    "measure": str(self.measure),
+                    "dataset": result.dataset,
+                    "result": one.given,
+                    "against": self.given,
+                    "queries": result.comparison.n,
+                    "mean": result.comparison.mean_b,
+                    "mean_against": result.comparison.mean_a,
+                    "difference": result.comparison.difference,
+                    "low": result.comparison.low,
+                    "high": result.comparison.high,
+                    "p": result.comparison.p_randomisation,
+                    "p_holm": result.p_holm,
+                    "p_t": result.comparison.p_t,
+                    "wins": result.comparison.wins,
+                    "ties": result.comparison.ties,
+                    "losses": result.comparison.losses,
+                }
+                for one in self.compared
+                for result in one.results
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.title}; tests: {self.tests})"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the tables and sentences of `gtr-beir compare`."""
+        parts = [paragraph(self.title)]
+        for one in self.compared:
+            results = [replace(result, dataset=clean(result.dataset)) for result in one.results]
+            parts.append(comparison_table(results, one.label, style="html"))
+            parts += map(paragraph, verdicts(one, self))
+        parts += [paragraph(required.sentence) for required in self.required]
+        return output(*parts)
+
+
+def compare(
+    a: Path | str,
+    b: Path | str,
+    *more: Path | str,
+    measure: Measure | str = "ndcg@10",
+    require: str | Sequence[str] = (),
+    results_dir: Path | str = "results",
+) -> Outcome:
+    """Compare results with the first of them by paired tests over the same queries.
+
+    a, b, more: folders of a system (every dataset that both have is compared), folders of one
+    dataset, queries.csv files, or names of systems in `results_dir`; require: what the differences
+    must be, such as "ndcg@10 >= -0.005", for which `Outcome.require` stands. Raises UsageError for
+    a measure or results that there are not, or for datasets that are not the same, and InputError
+    for values that are not over the same queries.
+    """
+    others = [b, *more]
+    if len(others) > MOST:
+        raise UsageError(f"{len(others)} results are too many to compare with A; give {MOST}")
+    asked = [require] if isinstance(require, str) else require
+    requirements = [Requirement.parse(text) for text in asked]
+    first, *found = (_found(Path(given), Path(results_dir)) for given in (a, *others))
+    by = Measure.parse(measure) if isinstance(measure, str) else measure
+    return outcome_of(first, found, by, requirements)
+
+
+def _found(given: Path, results: Path) -> Path:
+    """What is given, or the system of that name in the results folder."""
+    named = results / given
+    return named if not given.exists() and named.is_dir() else given
 
 
 def outcome_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gtr_beir.report.comparison.outcome import Lost, Outcome, Required, most_lost, verdicts
+from gtr_beir.report.comparison.outcome import Lost, Outcome, most_lost, verdicts
 from gtr_beir.report.comparison.paired import comparison_table
 from gtr_beir.report.plain_text import clean, markdown_text, wrapped
 from gtr_beir.report.rounding import shown
@@ -15,8 +15,7 @@ WIDTH = 80
 
 def terminal(outcome: Outcome) -> str:
     """Tables, then sentences of at most 80 columns; a command stays one line."""
-    others = ", ".join(f"{one.label} is {clean(one.given)}" for one in outcome.compared)
-    lines = [f"{outcome.measure.title}: A is {clean(outcome.given)}, {others}"]
+    lines = [outcome.title]
     for one in outcome.compared:
         rows = [replace(result, dataset=clean(result.dataset)) for result in one.results]
         lines += ["", comparison_table(rows, one.label), ""]
@@ -28,7 +27,7 @@ def terminal(outcome: Outcome) -> str:
     if outcome.required:
         lines.append("")
     for required in outcome.required:
-        lines += wrapped(_required(required), WIDTH)
+        lines += wrapped(required.sentence, WIDTH)
     return "\n".join(lines) + "\n"
 
 
@@ -36,7 +35,7 @@ def markdown(outcome: Outcome) -> str:
     """GitHub markdown, in which no name is markup."""
     lines = [f"## {outcome.measure.title}", "", f"- A: {markdown_text(outcome.given)}"]
     lines += [f"- {one.label}: {markdown_text(one.given)}" for one in outcome.compared]
-    lines += [f"- **{markdown_text(_required(required))}**" for required in outcome.required]
+    lines += [f"- **{markdown_text(required.sentence)}**" for required in outcome.required]
     for one in outcome.compared:
         rows = [replace(result, dataset=markdown_text(result.dataset)) for result in one.results]
         lines += ["", comparison_table(rows, one.label, style="github"), ""]
@@ -53,13 +52,6 @@ def _lost(lost: Lost, b: str) -> str:
         for query, before, after in lost.queries
     )
     return f"Lost most on {clean(lost.dataset)} from A to {b}: {named}."
-
-
-def _required(required: Required) -> str:
-    asked = required.requirement.asked
-    if not required.failures:
-        return f"Required {asked}: met."
-    return f"Required {asked}: not met by {', '.join(required.failures)}."
 
 
 FORMATS: dict[str, Callable[[Outcome], str]] = {"text": terminal, "md": markdown}

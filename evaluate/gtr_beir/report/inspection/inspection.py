@@ -6,19 +6,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.registry import closest
 from gtr_beir.data.store import Dataset, datasets_folder
 from gtr_beir.errors import UsageError
-from gtr_beir.identity import Identity
 from gtr_beir.ranking.measures import Measure, per_query
+from gtr_beir.report.inspection.inspected import (
+    Inspected,
+    InspectedDocument,
+    InspectedQuery,
+    InspectedSystem,
+)
 from gtr_beir.report.inspection.reading import (
     Corpus,
     Judgement,
@@ -28,7 +31,9 @@ from gtr_beir.report.inspection.reading import (
     most_cut,
     open_ranked,
 )
-from gtr_beir.report.texts.token_counts import TokenCount
+from gtr_beir.report.inspection.text import html_body
+from gtr_beir.report.notebook import output
+from gtr_beir.report.plain_text import clean
 
 TOP = 10
 """First documents of each ranking that are looked at."""
@@ -36,109 +41,22 @@ MOST = 6
 """Results beside each other, as many as a terminal is wide enough for."""
 
 
-@dataclass(frozen=True)
-class InspectedSystem:
-    """label: A, B, ..., by which the tables name it; depth: documents of a ranking; identity: None
-    for a run file that no record belongs to; tokens_unknown: why tokens are not counted, "" where
-    they are or where nothing is cut."""
+class Inspection(Inspected):
+    """What an inspection found, as a notebook shows it."""
 
-    label: str
-    name: str
-    depth: int
-    identity: Identity | None
-    tokens_unknown: str = ""
+    def __repr__(self) -> str:
+        names = ", ".join(f"{system.label} is {system.name}" for system in self.systems)
+        return f"Inspection({clean(f'{self.title}: {self.chosen}; {names}')})"
 
-
-@dataclass(frozen=True)
-class InspectedDocument:
-    """A document beside a query. in_corpus: False for one that is judged and not there; grade: None
-    if nobody judged it; ranks: from 1, by system, None where it was not found; shared: words of the
-    query whose terms it has, by BM25's analyzer; tokens: by system, None where not known; own_id:
-    it has the query's id, and is dropped from rankings unless they keep it."""
-
-    id: str
-    title: str
-    text: str
-    in_corpus: bool
-    grade: int | None
-    ranks: tuple[int | None, ...]
-    shared: tuple[str, ...]
-    tokens: tuple[TokenCount | None, ...]
-    own_id: bool
-
-
-@dataclass(frozen=True)
-class InspectedQuery:
-    """values: the measure by system; relevant: judged documents that count as such; found: of these
-    within the measure's cut, by system; judged: all of them, best grade first, then those of which
-    most was cut; top: the first documents of every ranking, best rank first; own_document: whether
-    the corpus has a document of the query's own id."""
-
-    id: str
-    text: str
-    words: tuple[str, ...]
-    values: tuple[float, ...]
-    tokens: tuple[TokenCount | None, ...]
-    relevant: int
-    found: tuple[int, ...]
-    judged: tuple[InspectedDocument, ...]
-    top: tuple[InspectedDocument, ...]
-    own_document: bool
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What `gtr-beir inspect` shows. chosen: how the queries were, in words."""
-
-    dataset: str
-    title: str
-    measure: Measure
-    chosen: str
-    systems: tuple[InspectedSystem, ...]
-    queries: tuple[InspectedQuery, ...]
-
-    def frame(self) -> pd.DataFrame:
-        """A line for each query, document and system, unrounded: dataset, query_id, query, label,
-        system, measure, value, document_id, title, grade (missing: unjudged), rank (missing: not
-        found), own_id, in_corpus, shared, tokens, limit, cut, unknown (missing: not known)."""
-        lines = []
-        for query in self.queries:
-            documents = {d.id: d for d in (*query.judged, *query.top)}
-            for document in documents.values():
-                for place, system in enumerate(self.systems):
-                    count = document.tokens[place]
-                    lines.append(
-                        {
-                            "dataset": self.dataset,
-                            "query_id": query.id,
-                            "query": query.text,
-                            "label": system.label,
-                            "system": system.name,
-                            "measure": str(self.measure),
-                            "value": query.values[place],
-                            "document_id": document.id,
-                            "title": document.title,
-                            "grade": document.grade,
-                            "rank": document.ranks[place],
-                            "own_id": document.own_id,
-                            "in_corpus": document.in_corpus,
-                            "shared": " ".join(document.shared),
-                            "tokens": None if count is None else count.tokens,
-                            "limit": None if count is None else count.limit,
-                            "cut": None if count is None else count.cut,
-                            "unknown": None if count is None else " ".join(count.unknown),
-                        }
-                    )
-        frame = pd.DataFrame(lines)
-        counts = ["grade", "rank", "tokens", "limit", "cut"]
-        return frame.astype(dict.fromkeys(counts, "Int64")) if len(frame) else frame
+    def _repr_html_(self) -> str:
+        return output(html_body(self, short=True))
 
 
 def inspect_results(
-    results: Sequence[Path | str],
+    results: Path | str | Sequence[Path | str],
     dataset: str,
     *,
-    queries: Sequence[str] = (),
+    queries: str | Sequence[str] = (),
     worst: int = 5,
     measure: str = "ndcg@10",
     results_dir: Path | str = "results",
@@ -147,11 +65,14 @@ def inspect_results(
     """Look at queries of one result, or of several beside each other.
 
     results: folders of a system or of one dataset, names of systems in `results_dir`, or run files;
-    queries: ids; without any, the `worst` queries of the first result, or, of several, those that
-    changed most from it. Raises UsageError for a name, query or measure that is not there, and for
-    results of another copy of the dataset than the one that is here.
+    queries: ids; of both, one stands for a list of one. Without any query, the `worst` queries of
+    the first result are shown, or, of several, those that changed most from it. Raises UsageError
+    for a name, query or measure that is not there, and for results of another copy of the dataset
+    than the one that is here.
     """
     asked = Measure.parse(measure)
+    results = [results] if isinstance(results, Path | str) else results
+    queries = [queries] if isinstance(queries, str) else queries
     if not results or len(results) > MOST:
         raise UsageError(f"{len(results)} results cannot be shown; give 1 to {MOST}")
     if worst < 1:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from gtr_beir.report.inspection.inspection import (
+from gtr_beir.report.inspection.inspected import (
+    Inspected,
     InspectedDocument,
     InspectedQuery,
     InspectedSystem,
-    Inspection,
 )
+from gtr_beir.report.notebook import LEFT
 from gtr_beir.report.plain_text import (
     html_text,
     markdown_lines,
@@ -32,7 +33,7 @@ _WORDS, _PIECES = 8, 5
 """Shared words and unknown pieces that are named."""
 
 
-def _systems(inspection: Inspection) -> Iterator[tuple[InspectedSystem, str]]:
+def _systems(inspection: Inspected) -> Iterator[tuple[InspectedSystem, str]]:
     """Each system with what it cuts, in words."""
     for system in inspection.systems:
         if system.identity is None:
@@ -46,7 +47,7 @@ def _systems(inspection: Inspection) -> Iterator[tuple[InspectedSystem, str]]:
             yield system, f"{cut}; tokens are not counted: {why}" if why else cut
 
 
-def _not_found(inspection: Inspection) -> str:
+def _not_found(inspection: Inspected) -> str:
     """What the blank rank stands for."""
     depths = {system.depth for system in inspection.systems}
     if len(depths) == 1:
@@ -55,7 +56,7 @@ def _not_found(inspection: Inspection) -> str:
     return f"not in the first {each}"
 
 
-def _values(inspection: Inspection, query: InspectedQuery) -> str:
+def _values(inspection: Inspected, query: InspectedQuery) -> str:
     """`NDCG@10 A 0.0000, B 0.3010 (+0.3010)`"""
     said: list[str] = []
     for system, value in zip(inspection.systems, query.values, strict=True):
@@ -64,7 +65,7 @@ def _values(inspection: Inspection, query: InspectedQuery) -> str:
     return f"{inspection.measure.title} {', '.join(said)}"
 
 
-def _notes(inspection: Inspection, query: InspectedQuery) -> list[str]:
+def _notes(inspection: Inspected, query: InspectedQuery) -> list[str]:
     """What is to be said of a query as a whole."""
     labels = [system.label for system in inspection.systems]
     found = ", ".join(
@@ -85,7 +86,7 @@ def _notes(inspection: Inspection, query: InspectedQuery) -> list[str]:
     return notes
 
 
-def _marks(inspection: Inspection, one: InspectedDocument) -> list[str]:
+def _marks(inspection: Inspected, one: InspectedDocument) -> list[str]:
     """What is to be said of a document beside its ranks and its grade."""
     if not one.in_corpus:
         return ["not in the corpus"]
@@ -145,7 +146,7 @@ def _more(many: int) -> str:
 # Terminal ---------------------------------------------------------------------------------------
 
 
-def terminal(inspection: Inspection) -> str:
+def terminal(inspection: Inspected) -> str:
     """Lines of at most 80 columns, without anything that a terminal would obey."""
     lines = wrapped(f"{inspection.title}: {inspection.chosen}", WIDTH)
     for system, what in _systems(inspection):
@@ -167,7 +168,7 @@ def terminal(inspection: Inspection) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _terminal_document(inspection: Inspection, one: InspectedDocument) -> Iterator[str]:
+def _terminal_document(inspection: Inspected, one: InspectedDocument) -> Iterator[str]:
     """Ranks, id and first words in a line, marks in another."""
     ranks = "".join(f"{_rank(rank):>7}" for rank in one.ranks)
     begin = f"   {_grade(one):>8}{ranks}  "
@@ -185,7 +186,7 @@ def _wrap(text: str, indent: str) -> list[str]:
 # Markdown ---------------------------------------------------------------------------------------
 
 
-def markdown(inspection: Inspection) -> str:
+def markdown(inspection: Inspected) -> str:
     """GitHub markdown, in which no text from the data is markup."""
     parts = [f"# {markdown_text(f'{inspection.title}: {inspection.chosen}')}", ""]
     for system, what in _systems(inspection):
@@ -211,7 +212,7 @@ def _markdown_item(text: str) -> list[str]:
 
 
 def _markdown_table(
-    inspection: Inspection,
+    inspection: Inspected,
     title: str,
     documents: Iterable[InspectedDocument],
 ) -> Iterator[str]:
@@ -228,8 +229,20 @@ def _markdown_table(
 # HTML -------------------------------------------------------------------------------------------
 
 
-def html(inspection: Inspection) -> str:
+def html(inspection: Inspected) -> str:
     """One page without scripts or anything fetched; everything is escaped."""
+    title = html_text(f"{inspection.title}: {inspection.chosen}")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>{title}</title>\n'
+        f"<style>{_STYLE}</style></head>\n<body>\n{html_body(inspection)}\n</body></html>\n"
+    )
+
+
+def html_body(inspection: Inspected, *, short: bool = False) -> str:
+    """What the page holds. short: for a notebook's cell, with smaller headings and no more
+    documents than on a terminal."""
+    level = 4 if short else 1
     title = html_text(f"{inspection.title}: {inspection.chosen}")
     items = "".join(
         f"<li><b>{system.label}</b> {html_text(f'{system.name}: {what}')}</li>"
@@ -237,15 +250,10 @@ def html(inspection: Inspection) -> str:
     )
     items += f"<li><b>-</b> {html_text(_not_found(inspection))}</li>"
     body = "\n".join(
-        _html_query(inspection, place, query)
+        _html_query(inspection, place, query, short)
         for place, query in enumerate(inspection.queries, start=1)
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{title}</title>\n'
-        f"<style>{_STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n<ul>{items}</ul>\n{body}\n"
-        "</body></html>\n"
-    )
+    return f"<h{level}>{title}</h{level}>\n<ul>{items}</ul>\n{body}"
 
 
 _STYLE = (
@@ -256,31 +264,34 @@ _STYLE = (
 )
 
 
-def _html_query(inspection: Inspection, place: int, query: InspectedQuery) -> str:
+def _html_query(inspection: Inspected, place: int, query: InspectedQuery, short: bool) -> str:
+    level, judged, top = (5, _JUDGED, _TOP) if short else (2, _JUDGED_HTML, _TOP_HTML)
+    head = f"{place}. {query.id}: {_values(inspection, query)}"
     parts = [
-        f"<h2>{place}. {html_text(query.id)}: {html_text(_values(inspection, query))}</h2>",
+        f"<h{level}>{html_text(head)}</h{level}>",
         f"<blockquote dir=auto>{html_text(query.text)}</blockquote>",
         f"<ul>{''.join(f'<li>{html_text(note)}</li>' for note in _notes(inspection, query))}</ul>",
     ]
     heads = "".join(f'<th class="n">{system.label}</th>' for system in inspection.systems)
-    tables = _tables(query, len(inspection.systems), _JUDGED_HTML, _TOP_HTML)
+    tables = _tables(query, len(inspection.systems), judged, top)
     for title, documents, more in tables:
         rows = "".join(
             f'<tr><td class="n">{_grade(one)}</td>'
             + "".join(f'<td class="n">{_rank(rank)}</td>' for rank in one.ranks)
-            + f"<td dir=auto><b>{html_text(one.id)}</b> {html_text(shortened(_body(one), 300))}"
-            f"<small>{html_text('; '.join(_marks(inspection, one)))}</small></td></tr>"
+            + f"<td dir=auto{LEFT}><b>{html_text(one.id)}</b> "
+            + html_text(shortened(_body(one), 300))
+            + f" <small>{html_text('; '.join(_marks(inspection, one)))}</small></td></tr>"
             for one in documents
         )
         parts.append(
-            f'<section><table><thead><tr><th class="n">grade</th>{heads}<th>{title}</th></tr>'
-            f"</thead><tbody>{rows}</tbody></table></section>"
+            f'<section><table><thead><tr><th class="n">grade</th>{heads}<th{LEFT}>{title}</th>'
+            f"</tr></thead><tbody>{rows}</tbody></table></section>"
         )
         parts += [f"<p>{_more(more)}</p>"] if more else []
     return "\n".join(parts)
 
 
-FORMATS: dict[str, Callable[[Inspection], str]] = {
+FORMATS: dict[str, Callable[[Inspected], str]] = {
     "text": terminal,
     "md": markdown,
     "html": html,
