@@ -105,11 +105,13 @@ class QueryLine:
 @dataclass(frozen=True)
 class Contrast:
     """The two own systems of a dataset that a reader asks about first. a, b: their names;
-    differences: of each query, b - a, in descending order; low, high: 95 % interval of the mean."""
+    differences: of each query, b - a, in descending order; mean: of b less that of a, which is the
+    differences' own unless the dataset is a mean of parts; low, high: its 95 % interval."""
 
     a: str
     b: str
     differences: tuple[float, ...]
+    mean: float
     low: float
     high: float
 
@@ -118,8 +120,9 @@ class Contrast:
 class LengthBin:
     """Queries whose own words, or those of their longest relevant document, are `low` to `high`.
 
-    n: how many; values: mean of the section's measure by own column; cut: share of those texts that
-    was cut, of the columns that cut texts and whose tokens can be counted here.
+    n: how many; values: mean of the section's measure by own column; cut: share of the queries, or
+    mean over them of the share of their relevant documents, that was cut, of the columns that cut
+    texts and whose tokens can be counted here.
     """
 
     low: int

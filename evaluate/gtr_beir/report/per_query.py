@@ -33,6 +33,11 @@ class Values:
     values: npt.NDArray[np.float64]
     parts: tuple[int, ...]
 
+    @property
+    def unweighted(self) -> npt.NDArray[np.float64]:
+        """float64[n]: what each query has by itself."""
+        return self.values / weighted([np.ones(size) for size in self.parts])
+
 
 class PerQuery:
     """The per-query files of some records.

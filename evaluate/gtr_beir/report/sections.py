@@ -124,7 +124,7 @@ def _queries(
         return (), ()
     query_ids = next(iter(values.values())).query_ids
     values = {column: of for column, of in values.items() if of.query_ids == query_ids}
-    table = np.array([of.values for of in values.values()])
+    table = np.array([of.unweighted for of in values.values()])
 
     def lines(order: np.typing.NDArray[np.intp]) -> tuple[QueryLine, ...]:
         return tuple(
@@ -152,13 +152,15 @@ def _contrast(values: Mapping[Column, Values], baseline: str) -> Contrast | None
     if first is None or not others or values[first].query_ids != values[others[0]].query_ids:
         return None
     differences = values[others[0]].values - values[first].values
+    plain = values[others[0]].unweighted - values[first].unweighted
     (low,), (high,) = mean_intervals(
         differences[:, None], parts=values[first].parts, samples=RESAMPLES
     )
     return Contrast(
         first.name,
         others[0].name,
-        tuple(np.sort(differences)[::-1].tolist()),
+        tuple(np.sort(plain)[::-1].tolist()),
+        float(differences.mean()),
         float(low),
         float(high),
     )

@@ -533,7 +533,7 @@ def test_names_of_records_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFi
     write(tmp_path, replace(odd, identity=replace(odd.identity, options=options)))
     assert cli.main(["claims", "--format", "md", "--results-dir", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert r"&lt;b>\|\`x\`\[y\](z)" in said
+    assert r"\<b\>\|\`x\`\[y\](z)" in said
     assert "\x1b" not in said
     assert "`gtr-beir run gtr-base --suite zero-shot`" in " ".join(said.split())
 

@@ -24,7 +24,8 @@ from gtr_beir.report.claims.claim import (
 )
 from gtr_beir.report.claims.commands import commands, gated
 from gtr_beir.report.claims.evidence import Lack
-from gtr_beir.report.formats.markdown import WIDTH, plain
+from gtr_beir.report.formats.markdown import WIDTH
+from gtr_beir.report.plain_text import markdown_text
 from gtr_beir.report.rounding import shown, signed
 
 TERMINAL = 80
@@ -225,7 +226,7 @@ def markdown(answers: Sequence[Answer], remarks: Sequence[str], results: str) ->
             said.setdefault(remark, []).append(one.claim.id)
     told = [f"- {', '.join(ids)}: {remark}" for remark, ids in said.items()]
     # Names in remarks on records are whatever somebody called them.
-    closing = [gated(_united(answers)), *map(plain, remarks)]
+    closing = [gated(_united(answers)), *map(markdown_text, remarks)]
     parts = ["# Claims of the GTR paper", table, "\n".join(listed)]
     if told:
         parts += ["## Remarks", "\n".join(line for text in told for line in _wrapped(text, WIDTH))]

@@ -5,20 +5,22 @@ SVG ids are salted by a constant, and no date is written.
 
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gtr_beir.report.board import BM25, COLBERT, GTR, OWN
-from gtr_beir.report.plain_text import short
+from gtr_beir.report.plain_text import clean, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
+_FONT = "DejaVu Sans"
 STYLE: dict[Any, Any] = {
     "font.size": 9,
-    "font.family": "DejaVu Sans",
+    "font.family": _FONT,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -37,6 +39,8 @@ GROUP_MARKERS = {OWN: "o", BM25: "s", COLBERT: "D", GTR: "^"}
 LOOKS = {OWN: INK[1], BM25: INK[3], COLBERT: INK[4], GTR: INK[2]}
 LONG = 24
 """Characters of a dataset's name beside an axis."""
+_LACKING = "□"
+"""Stands for a letter that the font does not have."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,22 @@ class Figure:
     png: bytes
 
 
+def drawn(name: str, most: int = 15) -> str:
+    """A name from data, clean and of at most so many characters, as the font can draw it."""
+    known = _glyphs()
+    seen = "".join(n if ord(n) in known else _LACKING for n in short(clean(name), most))
+    # Matplotlib leaves what begins with an underscore out of a legend.
+    return f" {seen}" if seen.startswith("_") else seen
+
+
+@functools.cache
+def _glyphs() -> frozenset[int]:
+    """The code points that the font has."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont(_FONT)).get_charmap())
+
+
 def new_canvas(height: float = 4.0, columns: int = 1) -> tuple[Canvas, Axes]:
     """A figure and the first of its panels, which stand side by side."""
     from matplotlib.figure import Figure as Canvas
@@ -61,7 +81,7 @@ def new_canvas(height: float = 4.0, columns: int = 1) -> tuple[Canvas, Axes]:
 
 def name_point(axes: Axes, name: str, point: tuple[float, float]) -> None:
     axes.annotate(
-        short(name),
+        drawn(name),
         point,
         xytext=(7, 4),
         textcoords="offset points",
@@ -74,6 +94,12 @@ def bars(value: float, low: float | None, high: float | None) -> list[list[float
     if low is None or high is None:
         return None
     return [[value - low], [high - value]]
+
+
+def add_legend(axes: Axes, **where: Any) -> None:
+    """Of what has a label, if anything has."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, **where)
 
 
 def finished(canvas: Canvas, name: str, title: str, caption: str) -> Figure:

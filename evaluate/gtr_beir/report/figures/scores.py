@@ -13,12 +13,13 @@ from gtr_beir.report.figures.drawing import (
     LOOKS,
     MARKERS,
     Figure,
+    add_legend,
     bars,
+    drawn,
     finished,
     name_point,
     new_canvas,
 )
-from gtr_beir.report.plain_text import short
 from gtr_beir.report.rounding import shown
 from gtr_beir.report.whole import Report
 
@@ -40,22 +41,23 @@ def by_size(report: Report) -> Figure | None:
     gtr = sorted((c for c in placed if c.group == GTR), key=lambda column: column.parameters)
     sizes = [column.parameters for column in gtr]
     values = [line.cells[column].value for column in gtr]
-    axes.plot(sizes, values, color=INK[2], marker="^", label="GTR paper")
+    if gtr:
+        axes.plot(sizes, values, color=INK[2], marker="^", label="GTR paper")
     for column in placed:
-        if column.group == OWN:
-            cell = line.cells[column]
+        if column.group != GTR:
+            own, cell = column.group == OWN, line.cells[column]
             axes.errorbar(
                 [column.parameters],
                 [cell.value],
                 yerr=bars(cell.value, cell.low, cell.high),
-                color=LOOKS[OWN],
-                marker="o",
+                color=LOOKS[OWN] if own else INK[3],
+                marker="o" if own else "x",
                 capsize=3,
             )
         name_point(axes, column.name, (column.parameters, line.cells[column].value))
     for column, dashes in zip(_lexical(board, line), ("--", ":"), strict=False):
         value = line.cells[column].value
-        label = f"{short(column.name)} ({column.source})"
+        label = f"{drawn(column.name)} ({drawn(column.source, LONG)})"
         axes.axhline(value, color=INK[3], linestyle=dashes, label=label)
     axes.set_xscale("log")
     axes.set_xlim(min(c.parameters for c in placed) / 1.6, max(c.parameters for c in placed) * 2.6)
@@ -66,9 +68,9 @@ def by_size(report: Report) -> Figure | None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{int(value) // 1_000_000:,} M")
     axes.set_xlabel("parameters of the encoder")
     axes.set_ylabel(board.measure.title)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    where = short(line.title, LONG)
-    rises = all(a <= b for a, b in itertools.pairwise(values))
+    add_legend(axes, loc="lower right")
+    where = drawn(line.title, LONG)
+    rises = all(a < b for a, b in itertools.pairwise(values))
     if len(values) > 1:
         how = "rises with every size" if rises else "does not rise with every size"
         title = f"{where}: published GTR {how}"
@@ -122,10 +124,11 @@ def beside_bm25(report: Report) -> Figure | None:
                 # Touché-2020's first version is never held against the second.
                 here = {c: v.value for c, v in line.cells.items() if FIRST_VERSION not in v.marks}
                 lines[line.title] = {**lines.get(line.title, {}), **here}
+    chosen = [(a, b) for a, b in chosen if any(a in here and b in here for here in lines.values())]
     titles = [
         title for title, here in lines.items() if any(a in here and b in here for a, b in chosen)
     ][:_SHOWN_DATASETS]
-    if not chosen or not titles:
+    if not titles:
         return None
     canvas, axes = new_canvas(height=1.6 + 0.24 * len(titles))
     axes.axvline(0, color=INK[0], linewidth=1)
@@ -143,20 +146,23 @@ def beside_bm25(report: Report) -> Figure | None:
             markersize=6,
             color=INK[at % len(INK)],
             markerfacecolor=INK[at % len(INK)] if column.group == OWN else "white",
-            label=f"{short(column.name)} ({column.source})",
+            label=f"{drawn(column.name)} ({drawn(column.source, LONG)})",
         )
-    axes.set_yticks(range(len(titles)), [short(title, LONG) for title in titles])
+    axes.set_yticks(range(len(titles)), [drawn(title, LONG) for title in titles])
     axes.set_ylim(len(titles) - 0.5, -0.5)
-    axes.set_xlabel(f"{measure.title} less BM25's")
+    axes.set_xlabel(f"{measure.title} less the baseline's")
     canvas.legend(frameon=False, fontsize=8, loc="outside lower left", ncols=3)
-    told, base = chosen[0] if own else chosen[-1]
+    told, base = chosen[0] if chosen[0][1] in own else chosen[-1]
     known = [lines[t] for t in titles if told in lines[t] and base in lines[t]]
     above = sum(here[told] > here[base] for here in known)
-    title = f"{short(told.name)} is above {short(base.name)} on {above} of {len(known)} datasets"
-    caption = (
-        "Filled: own runs against the own baseline. Hollow: published GTR against Anserini's "
-        "multifield BM25. Right of the line is better than BM25."
-    )
+    title = f"{drawn(told.name)} is above {drawn(base.name)} on {above} of {len(known)} datasets"
+    # The own baseline need not be BM25.
+    against = {OWN: f"own runs against {drawn(report.baseline, LONG)}"}
+    against[GTR] = "published GTR against Anserini's multifield BM25"
+    groups = dict.fromkeys(column.group for column, _ in chosen)
+    looks = {OWN: "Filled", GTR: "Hollow"}
+    caption = " ".join(f"{looks[group]}: {against[group]}." for group in groups)
+    caption += " Right of the line is better than that."
     return finished(canvas, "bm25", title, caption)
 
 
@@ -199,18 +205,27 @@ def by_two_measures(report: Report) -> Figure | None:
     axes.margins(x=0.18, y=0.1)
     axes.set_xlabel(measures[0].title)
     axes.set_ylabel(measures[1].title)
-    best = [max((values[at], name) for (name, _), values in points.items())[1] for at in (0, 1)]
     names = [measure.title for measure in measures]
-    where = short(line.title, LONG)
-    title = (
-        f"{where}: {short(best[0])} leads by both measures"
-        if best[0] == best[1]
-        else f"{where}: {short(best[0])} leads by {names[0]}, {short(best[1])} by {names[1]}"
-    )
+    where = drawn(line.title, LONG)
+    title = f"{where}: {_leading(line, points, names)}"
     caption = f"{names[1]} against {names[0]} on {where}. Filled: own runs; hollow: published."
     both = [line, *(other for _, other in second)]
     caption += _marked(cell for each in both for cell in each.cells.values())
     return finished(canvas, "recall", title, caption)
+
+
+def _leading(
+    line: Line, points: Mapping[tuple[str, str], tuple[float, float]], names: Sequence[str]
+) -> str:
+    """Who leads by which measure; nobody is said to where the first version of a dataset stands
+    beside the second."""
+    versions = {FIRST_VERSION in cell.marks for cell in line.cells.values()}
+    if len(versions) > 1 and not line.average:
+        return f"{names[1]} against {names[0]}"
+    best = [drawn(max((v[at], name) for (name, _), v in points.items())[1]) for at in (0, 1)]
+    if best[0] == best[1]:
+        return f"{best[0]} leads by both measures"
+    return f"{best[0]} leads by {names[0]}, {best[1]} by {names[1]}"
 
 
 def _marked(cells: Iterable[Cell]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
-from gtr_beir.report.board import LEVEL, Board, Cell, Column, Line
+from gtr_beir.report.board import LEVEL, Board, Cell, Column
 from gtr_beir.report.findings import Overall, Verdict
-from gtr_beir.report.formats.layout import number, pieces, reasons, shown_lines
-from gtr_beir.report.plain_text import short
+from gtr_beir.report.formats.layout import evenly, number, reasons, shown_lines
+from gtr_beir.report.plain_text import clean, short
 from gtr_beir.report.rounding import p_value, shown, signed
 from gtr_beir.report.whole import Report
 
@@ -23,7 +24,8 @@ def latex(report: Report, percent: bool = False) -> str:
     parts = ["% Needs \\usepackage{booktabs}."]
     for board in report.boards:
         parts += [
-            _board_table(board, columns, report, percent) for columns in pieces(board, _COLUMNS)
+            _board_table(board, columns, report, percent)
+            for columns in evenly(board.columns, _COLUMNS)
         ]
     for measure in dict.fromkeys(one.measure for one in report.overall):
         parts.append(_overall_table([o for o in report.overall if o.measure == measure], percent))
@@ -62,7 +64,7 @@ def _board_table(board: Board, columns: Sequence[Column], report: Report, percen
         cells = [_cell(line.cells.get(c), c in best, percent) for c in columns]
         rows.append(rf"{_text(line.title)} & {' & '.join(cells)} \\")
     tests = len(report.pairs_by(board.measure))
-    said = [f"{_text(board.title)}.", *_notes(shown_lines(board, columns), columns, report, tests)]
+    said = [f"{_text(board.title)}.", *_notes(board, columns, report, tests)]
     said += [
         f"{_text(column.name)}: {_text(column.about)}."
         for column in columns
@@ -71,14 +73,13 @@ def _board_table(board: Board, columns: Sequence[Column], report: Report, percen
     return _table("l" + "r" * len(columns), rows, " ".join(said))
 
 
-def _notes(
-    lines: Sequence[Line], columns: Sequence[Column], report: Report, tests: int
-) -> Iterator[str]:
-    """What the marks in these lines mean; a note stands where its mark does."""
+def _notes(board: Board, columns: Sequence[Column], report: Report, tests: int) -> Iterator[str]:
+    """What the marks in these columns mean; a note stands where its mark does."""
+    lines = shown_lines(board, columns)
     cells = [line.cells[column] for line in lines for column in columns if column in line.cells]
     used = {mark for cell in cells for mark in cell.marks}
     used |= {word for line in lines for word in line.title.split(" ")}
-    if any(line.best(tuple(columns)) for line in lines):
+    if any(line.best(board.columns) & set(columns) for line in lines):
         yield "Best of a row in bold."
     for mark, note in report.notes.items():
         if mark in used:
@@ -92,14 +93,14 @@ def _notes(
 
 def _overall_table(overall: Sequence[Overall], percent: bool) -> str:
     rows = [
-        r"Less & than & datasets & difference & $p$ by query & $p$ by dataset & w/t/l \\",
+        r"System & less & datasets & difference & $p$ by query & $p$ by dataset & w/t/l \\",
         r"\midrule",
     ]
     for one in overall:
         ends = [signed(end, percent=percent) for end in (one.low, one.high)]
         cells = [
-            _stacked(one.a),
             _stacked(one.b),
+            _stacked(one.a),
             str(len(one.datasets)),
             rf"\shortstack{{{signed(one.difference, percent=percent)}\\{ends[0]} to {ends[1]}}}",
             _p(one.corrected),
@@ -151,7 +152,7 @@ def _head(column: Column) -> str:
 
 def _stacked(name: str) -> str:
     """A name over several lines, broken after what joins its parts."""
-    lines = [""]
+    name, lines = clean(name), [""]
     for part in re.findall(r"[^-@_/+ ]*[-@_/+ ]?", name):
         if lines[-1] and len(lines[-1] + part) > _LINE:
             lines.append("")
@@ -187,11 +188,26 @@ _MARKS = {
 
 
 def _text(text: str) -> str:
-    """Plain text; what LaTeX cannot set is left out."""
-    found = "".join(_SPECIAL.get(letter, letter) for letter in text if letter.isprintable())
-    return found.replace("…", r"\ldots{}")
+    """Plain text; a letter that LaTeX cannot set without further packages is one like it, or ?."""
+    found = re.sub("-(?=-)", "-{}", "".join(map(_letter, clean(text))))
+    # After the end of a line of a table both are orders.
+    return f"{{}}{found}" if found[:1] in ("[", "*") else found
 
 
+def _letter(letter: str) -> str:
+    if letter in _SPECIAL or letter.isascii():
+        return _SPECIAL.get(letter, letter)
+    if letter in _SET or ("\u00a1" <= letter <= "\u017f" and letter not in _NOT_SET):
+        return letter
+    if unicodedata.combining(letter):
+        return ""
+    alike = (one for one in unicodedata.normalize("NFKD", letter) if one.isascii())
+    return "".join(_SPECIAL.get(one, one) for one in alike) or "?"
+
+
+_SET = "–—‘’“”•€™"
+_NOT_SET = "«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ"
+"""Beyond U+00A0 to U+017F, and of these, with pdflatex's own font encoding OT1."""
 _SPECIAL = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
     "~": r"\textasciitilde{}",
@@ -199,4 +215,7 @@ _SPECIAL = {
     "\\": r"\textbackslash{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    "…": r"\ldots{}",
 }

@@ -40,11 +40,6 @@ def closing(report: Report) -> list[str]:
     return [*said, *(f"{remark}." for remark in report.remarks)]
 
 
-def pieces(board: Board, most: int = COLUMNS - 1) -> Iterator[tuple[Column, ...]]:
-    """The columns of a board, at most so many at a time, which is what a narrow page holds."""
-    yield from evenly(board.columns, most)
-
-
 def evenly(items: Sequence[_Item], most: int) -> Iterator[tuple[_Item, ...]]:
     """As few pieces of at most `most` as there can be, of about the same size."""
     count = -(-len(items) // most)

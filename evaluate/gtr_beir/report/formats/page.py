@@ -9,6 +9,7 @@ import base64
 import functools
 import hashlib
 import importlib.resources
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -287,7 +288,8 @@ def _queries(
     percent: bool,
 ) -> dict[str, Any]:
     held = [column for column in columns if column in lines[0].values]
-    names = " ".join(column.name for column in held[:2])
+    names = [column.name for column in held[:2]]
+    words = ["inspect", *names, "-d", section.dataset, "--query", lines[0].query_id]
     return {
         "title": f"{title}, by {section.measure.title}",
         "heads": [column.name for column in held],
@@ -299,5 +301,5 @@ def _queries(
             }
             for line in lines
         ],
-        "command": f"gtr-beir inspect {names} -d {section.dataset} --query {lines[0].query_id}",
+        "command": f"gtr-beir {shlex.join(words)}",
     }

@@ -67,6 +67,7 @@ def lengths_of(
     words = np.array([len(text.split()) for text in texts], dtype=np.int64)
     longest = np.zeros(len(query_words), dtype=np.int64)
     np.maximum.at(longest, of_query, words[rows])
+    judged = np.bincount(of_query, minlength=len(query_words))
     cut_queries: dict[Column, npt.NDArray[np.float64]] = {}
     cut_documents: dict[Column, npt.NDArray[np.float64]] = {}
     for column in known:
@@ -77,13 +78,13 @@ def lengths_of(
         counts = counter.count(dataset.query_texts, "query")
         cut_queries[column] = np.array([count.cut > 0 for count in counts], dtype=np.float64)
         cut = np.array([count.cut > 0 for count in counter.count(texts, "document")])
-        total = np.bincount(of_query, minlength=len(query_words))
         lost = np.bincount(of_query, weights=cut[rows], minlength=len(query_words))
-        cut_documents[column] = lost / np.maximum(total, 1)
+        cut_documents[column] = lost / np.maximum(judged, 1)
     return Lengths(
         _top_words(dataset, records, results, say),
         _bins(query_words, known, cut_queries),
-        _bins(longest, known, cut_documents),
+        # A query without a relevant document here has no longest one.
+        _bins(longest, known, cut_documents, judged > 0),
     )
 
 
@@ -100,25 +101,49 @@ def _relevant(
 
 
 def _bins(
-    words: npt.NDArray[np.int64], values: Mapping[Column, npt.NDArray[np.float64]], cut: _Shares
+    words: npt.NDArray[np.int64],
+    values: Mapping[Column, npt.NDArray[np.float64]],
+    cut: _Shares,
+    counted: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[LengthBin, ...]:
-    """Queries in bins of about the same size by their words; a length is in one bin only."""
-    edges = np.unique(np.quantile(words, np.linspace(0, 1, BINS + 1), method="lower"))
-    place = np.clip(np.searchsorted(edges, words, side="right") - 1, 0, max(len(edges) - 2, 0))
+    """Queries in bins of about the same size by their words; a length is in one bin only, and every
+    query is in one. counted: bool[queries], of those that are; None: all."""
+    counted = np.ones(len(words), dtype=np.bool_) if counted is None else counted
     found = []
-    for at in range(max(len(edges) - 1, 1)):
-        here = place == at
-        if here.sum() >= _FEWEST:
-            found.append(
-                LengthBin(
-                    int(words[here].min()),
-                    int(words[here].max()),
-                    int(here.sum()),
-                    {column: float(of[here].mean()) for column, of in values.items()},
-                    {column: float(of[here].mean()) for column, of in cut.items()},
-                )
+    for low, high in _ranges(words[counted]):
+        here = counted & (low <= words) & (words <= high)
+        found.append(
+            LengthBin(
+                low,
+                high,
+                int(here.sum()),
+                {column: float(of[here].mean()) for column, of in values.items()},
+                {column: float(of[here].mean()) for column, of in cut.items()},
             )
+        )
     return tuple(found)
+
+
+def _ranges(words: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The shortest and the longest of each bin: lengths are added until a bin has its share. What
+    is left in the end and too little for a bin belongs to the last; none where all are too few."""
+    if len(words) < _FEWEST:
+        return []
+    least = max(_FEWEST, len(words) / BINS)
+    found: list[tuple[int, int]] = []
+    low, held = -1, 0
+    lengths, counts = np.unique(words, return_counts=True)
+    for length, count in zip(lengths.tolist(), counts.tolist(), strict=True):
+        low = length if held == 0 else low
+        held += count
+        if held >= least:
+            found.append((low, length))
+            held = 0
+    if held >= _FEWEST:
+        found.append((low, int(lengths[-1])))
+    elif held:
+        found[-1] = (found[-1][0], int(lengths[-1]))
+    return found
 
 
 def _top_words(
@@ -133,7 +158,9 @@ def _top_words(
         if folder is None or not (folder / RUN).is_file():
             continue
         try:
-            found[column] = median_words(kept_top_lengths(folder, record, dataset, say).words)
+            words = median_words(kept_top_lengths(folder, record, dataset, say).words)
         except GtrBeirError:
             continue  # a run of other documents; `inspect` and `score` say what is wrong with it
+        if not np.isnan(words):  # nothing was ranked
+            found[column] = words
     return found

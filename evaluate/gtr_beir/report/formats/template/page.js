@@ -46,6 +46,19 @@
         more.textContent = `Show all ${count.toLocaleString("en")} systems`;
       }
     });
+    enter();
+  }
+  // The tab key reaches one value of each table, which is one that is seen.
+  function enter() {
+    grids.forEach((grid, at) => {
+      const seen = (cell) => cell && !cell.parentElement.hidden && !cell.parentElement.classList.contains("beyond")
+        && !hidden.has(tables[at].heads[cell.cellIndex].textContent);
+      const entry = one("td[tabindex='0']", grid);
+      if (seen(entry)) return;
+      if (entry) entry.tabIndex = -1;
+      const next = all("td[data-v]", grid).find(seen);
+      if (next) next.tabIndex = 0;
+    });
   }
   more.addEventListener("click", () => { most = Infinity; cut(); });
 
@@ -112,6 +125,7 @@
     body.replaceChildren();
     cut();
     body.append(...rows.map(({ row }) => row));
+    enter();
   }
 
   function show(at) {
@@ -205,8 +219,6 @@
     grid.addEventListener("click", (event) => { if (cellOf(event)) tell(cellOf(event)); });
     grid.addEventListener("focusin", (event) => tell(cellOf(event)));
     grid.addEventListener("focusout", hush);
-    const entry = one("td[data-v]", grid);
-    if (entry) entry.tabIndex = 0;
     grid.addEventListener("keydown", (event) => {
       const cell = cellOf(event);
       const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
