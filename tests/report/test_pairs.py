@@ -14,6 +14,7 @@ from tests.report.results import record, write, write_queries
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import SAMPLES
 from gtr_beir.report.board import OWN
+from gtr_beir.report.comparison.paired import compare_pairs, paired_results
 from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.leaderboard import leaderboard
 from gtr_beir.report.pairs import EDGES
@@ -165,3 +166,24 @@ def test_more_systems_than_letters_are_not_paired(tmp_path: Path) -> None:
     assert not report.pairs
     assert any("26" in remark for remark in report.remarks)
     assert leaderboard(tmp_path, measures=["ndcg@10"], systems=["s01", "s02"]).pairs
+
+
+def test_a_pair_is_what_compare_prints(folder: Path, report: Report) -> None:
+    """The same draws in the same order of queries: one difference has one interval and one p."""
+    pair = next(p for p in report.pairs if (p.dataset, p.a, p.b) == ("own-set", *SYSTEMS[:2]))
+    (found,) = [
+        one
+        for one in compare_pairs(paired_results(folder / pair.a, folder / pair.b, "ndcg@10"))
+        if one.dataset == "own-set"
+    ]
+    comparison = found.comparison
+    assert pair.difference == pytest.approx(comparison.difference, abs=1e-15)
+    assert (pair.low, pair.high) == pytest.approx((comparison.low, comparison.high), abs=1e-12)
+    assert pair.p == comparison.p_randomisation
+
+
+def test_each_measure_is_corrected_on_its_own(folder: Path, report: Report) -> None:
+    both = leaderboard(folder, measures=["ndcg@10", "recall@100"])
+    assert [p for p in both.pairs if p.measure == "ndcg@10"] == list(report.pairs)
+    assert len(both.pairs) == 2 * len(report.pairs)
+    assert [o for o in both.overall if o.measure == "ndcg@10"] == list(report.overall)

@@ -16,9 +16,11 @@ import numpy.typing as npt
 from scipy import stats
 
 SAMPLES = 20_000
-"""Random assignments of signs, and resamples: enough for p to two digits."""
+"""Random assignments of signs: enough for p to two digits."""
+RESAMPLES = 10_000
+"""Resamples behind an interval."""
 _AT_ONCE, _DRAWN_AT_ONCE = 500, 1 << 22
-_EXACT = 14
+EXACT = 14
 """Up to so many pairs every assignment of signs is counted, not a sample of them."""
 _SEED = 20211215  # any fixed number: the same comparison prints the same p-value
 _ROUNDING = 1e-12
@@ -54,7 +56,7 @@ def compare(
     difference = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
     n = len(difference)
     observed = float(difference.mean())
-    low, high = mean_interval(difference, samples=samples)
+    low, high = mean_interval(difference)
     return Comparison(
         n=n,
         mean_a=float(np.mean(a)),
@@ -79,85 +81,132 @@ def randomisation_test(
     used for every column, so a column's p does not depend on what it stands beside. Up to 14
     queries (or datasets) every assignment of signs is counted, and p is exact.
     """
-    n, many = differences.shape
-    total = differences.sum(axis=0)
-    observed = np.abs(total) / n
-    if n <= _EXACT:
-        plus = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.float64)
-        flipped = np.abs(2 * (plus @ differences) - total) / n
-        exact: npt.NDArray[np.float64] = (flipped >= observed - _ROUNDING).mean(axis=0)
-        return exact
+    n = len(differences)
+    observed = differences.mean(axis=0)
+    if n > EXACT:
+        return p_of(flipped_means(differences, samples=samples), observed)
+    plus = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.float64)
+    exact: npt.NDArray[np.float64] = _as_far(_flipped(plus, differences), observed).mean(axis=0)
+    return exact
+
+
+def flipped_means(
+    values: npt.NDArray[np.float64], *, samples: int = SAMPLES
+) -> npt.NDArray[np.float64]:
+    """Means of each column with a random sign before every row, float64[samples, m].
+
+    The signs are the same for every table of n rows. So the flipped mean of a difference is the
+    difference of two systems' flipped means, and all pairs of systems need one draw.
+    """
+    n, many = values.shape
     generator = np.random.default_rng(_SEED)
-    at_least = np.zeros(many, dtype=np.int64)
+    found = np.empty((samples, many))
     for start in range(0, samples, _AT_ONCE):
         count = min(_AT_ONCE, samples - start)
         drawn = generator.integers(0, 256, size=(count, -(-n // 8)), dtype=np.uint8)
         plus = np.unpackbits(drawn, axis=1, count=n).astype(np.float64)
-        # A random sign each: what has a plus counts twice, less the sum of all.
-        flipped = np.abs(2 * (plus @ differences) - total) / n
-        at_least += (flipped >= observed - _ROUNDING).sum(axis=0)
-    p_values: npt.NDArray[np.float64] = (at_least + 1) / (samples + 1)
+        found[start : start + count] = _flipped(plus, values)
+    return found
+
+
+def p_of(
+    flipped: npt.NDArray[np.float64], observed: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Two-sided p, float64[m], of sampled flipped means [samples, m]; the observed assignment is
+    one more of them, so that no p is 0."""
+    p_values: npt.NDArray[np.float64] = (_as_far(flipped, observed).sum(axis=0) + 1) / (
+        len(flipped) + 1
+    )
     return p_values
 
 
-def mean_interval(
-    values: npt.NDArray[np.float64], *, samples: int = SAMPLES
-) -> tuple[float, float]:
+def _flipped(
+    plus: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """plus: float64[samples, n], 1 for a plus and 0 for a minus: what has a plus counts twice, less
+    the sum of all."""
+    found: npt.NDArray[np.float64] = (2 * (plus @ values) - values.sum(axis=0)) / len(values)
+    return found
+
+
+def _as_far(
+    flipped: npt.NDArray[np.float64], observed: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    return np.abs(flipped) >= np.abs(observed) - _ROUNDING
+
+
+def mean_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     """95 % interval of a mean over queries; see `mean_intervals`."""
-    low, high = mean_intervals(np.asarray(values)[:, None], samples=samples)
+    low, high = mean_intervals(np.asarray(values)[:, None])
     return float(low[0]), float(high[0])
 
 
 def mean_intervals(
-    values: npt.NDArray[np.float64], *, parts: Sequence[int] = (), samples: int = SAMPLES
+    values: npt.NDArray[np.float64], *, parts: Sequence[int] = (), samples: int = RESAMPLES
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """95 % intervals of the mean of each column: bias-corrected and accelerated bootstrap.
 
     values: float64[n queries, m]; parts: how many rows each part has, if the mean is that of the
-    parts' means (values as `weighted` gives them); returns low and high, float64[m] each. Queries
-    are drawn once, each part's from itself, and used for every column. A column without spread has
-    its mean as both ends. Formulas: Efron and Tibshirani, An Introduction to the Bootstrap (1993),
-    14.10 to 14.15.
+    parts' means (values as `weighted` gives them); returns low and high, float64[m] each. A column
+    without spread has its mean as both ends.
     """
-    n, many = values.shape
-    sizes = np.asarray(parts or [n])
-    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    means = _resampled(values, starts, starts + np.repeat(sizes, sizes), samples)
+    return intervals_of(resampled_means(values, parts=parts, samples=samples), values, parts)
+
+
+def intervals_of(
+    resampled: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    parts: Sequence[int] = (),
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The intervals of `mean_intervals` from resampled means, float64[samples, m].
+
+    Formulas: Efron and Tibshirani, An Introduction to the Bootstrap (1993), 14.10 to 14.15.
+    """
+    samples, many = resampled.shape
+    sizes = np.asarray(parts or [len(values)])
     centre = values.mean(axis=0)
     of_parts = np.add.reduceat(values, np.cumsum(sizes) - sizes, axis=0) / sizes[:, None]
     away = values - np.repeat(of_parts, sizes, axis=0)
     # A resample that equals the mean but for its last digit lies neither below nor above it.
-    below = (means < centre - _ROUNDING).mean(axis=0)
-    equal = (np.abs(means - centre) <= _ROUNDING).mean(axis=0)
+    below = (resampled < centre - _ROUNDING).mean(axis=0)
+    equal = (np.abs(resampled - centre) <= _ROUNDING).mean(axis=0)
     bias = stats.norm.ppf(np.clip(below + equal / 2, 0.5 / samples, 1 - 0.5 / samples))
     spread = (away**2).sum(axis=0)
-    varies = spread > n * _ROUNDING
+    varies = spread > len(values) * _ROUNDING
     ends = np.empty((2, many))
     ends[:] = centre
     acceleration = np.zeros(many)
     acceleration[varies] = (away**3).sum(axis=0)[varies] / (6 * spread[varies] ** 1.5)
-    for end, z in enumerate(stats.norm.ppf([0.025, 0.975])):
-        moved = bias + z
-        at = stats.norm.cdf(bias + moved / (1 - acceleration * moved))
-        for column in np.flatnonzero(varies):
-            ends[end, column] = np.quantile(means[:, column], at[column])
+    moved = bias + stats.norm.ppf([0.025, 0.975])[:, None]
+    at = stats.norm.cdf(bias + moved / (1 - acceleration * moved))
+    for column in np.flatnonzero(varies):
+        ends[:, column] = np.quantile(resampled[:, column], at[:, column])
     return ends[0], ends[1]
 
 
-def _resampled(
-    values: npt.NDArray[np.float64],
-    first: npt.NDArray[np.int64],
-    beyond: npt.NDArray[np.int64],
-    samples: int,
+def resampled_means(
+    values: npt.NDArray[np.float64], *, parts: Sequence[int] = (), samples: int = RESAMPLES
 ) -> npt.NDArray[np.float64]:
-    """Means of resamples, float64[samples, m]; each row is drawn from rows first to beyond - 1."""
+    """Means of resamples of the rows, each part's from itself: float64[samples, m].
+
+    The rows that are drawn are the same for every table of these parts, so the resampled mean of a
+    difference is the difference of two systems' resampled means.
+    """
     n, many = values.shape
+    sizes = list(parts) or [n]
     generator = np.random.default_rng(_SEED)
     at_once = max(1, min(samples, _DRAWN_AT_ONCE // n))
     means = np.empty((samples, many))
     for start in range(0, samples, at_once):
         count = min(at_once, samples - start)
-        drawn = generator.integers(first, beyond, size=(count, n)) + n * np.arange(count)[:, None]
+        drawn = np.empty((count, n), dtype=np.int64)
+        first = 0
+        for size in sizes:
+            here = generator.integers(0, size, size=(count, size), dtype=np.uint32)
+            drawn[:, first : first + size] = here
+            drawn[:, first : first + size] += first
+            first += size
+        drawn += n * np.arange(count)[:, None]
         times = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n)
         means[start : start + count] = times.astype(np.float64) @ values / n
     return means

@@ -96,7 +96,7 @@ def leaderboard(
     if sort not in ("mean", "name"):
         raise UsageError(f"there is no order '{sort}'; choose 'mean' or 'name'")
     against = _baseline(records, baseline)
-    per_query = PerQuery(folder, records)
+    per_query = PerQuery(folder, records, wanted)
     own = own_results(per_query, records, values, wanted, against)
     boards: list[Board] = []
     for measure in wanted:

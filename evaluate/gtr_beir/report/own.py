@@ -55,13 +55,16 @@ def own_results(
         title = title_of_record(record, titles)
         column = columns[record.system, record.dataset]
         for measure in measures:
-            values = per_query.of(record, measure)
+            values = per_query.drawn(record, measure)
             if values is not None and title in cells[measure].get(column, ()):
                 held[measure].setdefault(title, {})[column.name] = values
-    pairs = pairs_of(held, against)
+    pairs: list[Pair] = []
+    overall: list[Overall] = []
     tests = 0
     for measure in measures:
-        these = [pair for pair in pairs if pair.measure == str(measure)]
+        these = pairs_of(measure, held[measure], against)
+        pairs += these
+        overall += overall_of(measure, held[measure])
         marks = _marks(these, against)
         tests += len(marks)
         for (title, system), mark in marks.items():
@@ -70,7 +73,7 @@ def own_results(
         for (title, system), worse in beaten(these).items():
             beats = "".join(sorted(named[name].letter for name in worse))
             _put(cells[measure][named[system]], title, beats=beats)
-    return Own(cells, tests, tuple(pairs), tuple(overall_of(held)))
+    return Own(cells, tests, tuple(pairs), tuple(overall))
 
 
 def _cells(

@@ -7,18 +7,26 @@ corrected together, by Holm's method.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.ranking.significance import holm, mean_intervals, randomisation_test, weighted
+from gtr_beir.ranking.significance import (
+    EXACT,
+    holm,
+    intervals_of,
+    p_of,
+    randomisation_test,
+    weighted,
+)
 from gtr_beir.report.board import LEVEL
 from gtr_beir.report.findings import Overall, Pair
-from gtr_beir.report.per_query import RESAMPLES, Values
+from gtr_beir.report.per_query import Values
 
 LETTERS = string.ascii_lowercase
 """What systems are called beside values that are better than theirs."""
@@ -30,65 +38,67 @@ EDGES = tuple(step / 10 - 1.05 for step in range(22))
 Held = Mapping[str, Mapping[str, Values]]
 """Title of a dataset's line -> name of a system -> its values."""
 _Matrix = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Differences that are tested together: of one measure, on one dataset or over several.
-    differences: float64[n, pairs], b - a of each pair; parts: as in Values."""
-
-    measure: Measure
-    titles: tuple[str, ...]
-    pairs: tuple[tuple[str, str], ...]
-    differences: _Matrix
-    parts: tuple[int, ...]
+_Kind = Literal["values", "resampled", "flipped"]
+_KINDS: tuple[_Kind, ...] = ("values", "resampled", "flipped")
+_SEED = 20211215  # any fixed number: the same report prints the same p-values
 
 
 @dataclass(frozen=True)
 class _Tested:
-    """p, low and high: float64[pairs]."""
+    """Differences b - a of some pairs by one measure, on one dataset or over several.
 
+    values: float64[n, pairs]; p, low, high: float64[pairs]; parts: as in Values.
+    """
+
+    measure: Measure
+    titles: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+    values: _Matrix
+    parts: tuple[int, ...]
     p: _Matrix
     low: _Matrix
     high: _Matrix
 
 
-def pairs_of(held: Mapping[Measure, Held], baseline: str = "") -> list[Pair]:
+def pairs_of(measure: Measure, held: Held, baseline: str = "") -> list[Pair]:
     """Every two systems that have the same queries, on every dataset, in the order given; of more
-    than MOST systems each beside the baseline alone. Each measure is corrected on its own."""
-    names = {name for systems in held.values() for here in systems.values() for name in here}
-    jobs = []
-    for measure, by_title in held.items():
-        for title, systems in by_title.items():
-            pairs = [
-                pair for pair in _comparable(systems) if len(names) <= MOST or baseline in pair
-            ]
-            if pairs:
-                parts = systems[pairs[0][0]].parts
-                differences = _differences(systems, pairs)
-                jobs.append(_Job(measure, (title,), tuple(pairs), differences, parts))
-    made = [
-        _pair(job, tested, at) for job, tested in _all_tested(jobs) for at in range(len(job.pairs))
-    ]
-    return [
-        replace(pair, corrected=p)
-        for measure in held
-        for these in [[pair for pair in made if pair.measure == str(measure)]]
-        for pair, p in zip(these, holm([pair.p for pair in these]), strict=True)
-    ]
+    than MOST systems each beside the baseline alone. held: with draws."""
+    many = len({name for systems in held.values() for name in systems}) > MOST
+    made = []
+    for title, systems in held.items():
+        pairs = [ends for ends in _comparable(systems) if baseline in ends or not many]
+        if pairs:
+            tested = _on_a_dataset(measure, title, systems, pairs)
+            made += [_pair(tested, at) for at in range(len(pairs))]
+    corrected = holm([pair.p for pair in made])
+    return [replace(pair, corrected=p) for pair, p in zip(made, corrected, strict=True)]
 
 
-def _pair(job: _Job, tested: _Tested, at: int) -> Pair:
-    a, b = job.pairs[at]
+def _on_a_dataset(
+    measure: Measure,
+    title: str,
+    systems: Mapping[str, Values],
+    pairs: Sequence[tuple[str, str]],
+) -> _Tested:
+    parts = systems[pairs[0][0]].parts
+    values, resampled, flipped = (_differences(systems, pairs, kind) for kind in _KINDS)
+    low, high = intervals_of(resampled, values, parts)
+    few = len(values) <= EXACT
+    p = randomisation_test(values) if few else p_of(flipped, values.mean(axis=0))
+    return _Tested(measure, (title,), tuple(pairs), values, parts, p, low, high)
+
+
+def _pair(tested: _Tested, at: int) -> Pair:
+    a, b = tested.pairs[at]
     # Of CQADupStack's forums the signs and the histogram are of unweighted queries.
-    plain = job.differences[:, at] / weighted([np.ones(size) for size in job.parts])
+    plain = tested.values[:, at] / weighted([np.ones(size) for size in tested.parts])
     return Pair(
-        measure=str(job.measure),
-        dataset=job.titles[0],
+        measure=str(tested.measure),
+        dataset=tested.titles[0],
         a=a,
         b=b,
         n=len(plain),
-        difference=float(job.differences[:, at].mean()),
+        difference=float(tested.values[:, at].mean()),
         low=float(tested.low[at]),
         high=float(tested.high[at]),
         p=float(tested.p[at]),
@@ -100,33 +110,42 @@ def _pair(job: _Job, tested: _Tested, at: int) -> Pair:
     )
 
 
-def overall_of(held: Mapping[Measure, Held]) -> list[Overall]:
+def overall_of(measure: Measure, held: Held) -> list[Overall]:
     """Every two systems over the datasets that both have, if these are two or more; none of more
-    than MOST systems. Each measure is corrected on its own."""
-    jobs, means = [], []
-    for measure, by_title in held.items():
-        for titles, pairs in _shared(by_title).items():
-            each = [_differences(by_title[title], pairs) for title in titles]
-            columns = [weighted([d[:, at] for d in each]) for at in range(len(pairs))]
-            parts = [size for title in titles for size in by_title[title][pairs[0][0]].parts]
-            joined = np.column_stack(columns)
-            jobs.append(_Job(measure, titles, tuple(pairs), joined, tuple(parts)))
-            means.append(np.array([differences.mean(axis=0) for differences in each]))
-    made = [
-        _overall(job, tested, of_datasets, at)
-        for (job, tested), of_datasets in zip(_all_tested(jobs), means, strict=True)
-        for at in range(len(job.pairs))
+    than MOST systems. held: with draws."""
+    made = []
+    for titles, pairs in _shared(held).items():
+        tested = _over_datasets(measure, titles, held, pairs)
+        means = np.array(
+            [_differences(held[title], pairs, "values").mean(axis=0) for title in titles]
+        )
+        p_datasets = randomisation_test(means)
+        made += [_overall(tested, means, float(p_datasets[at]), at) for at in range(len(pairs))]
+    by_query = holm([one.p for one in made])
+    by_dataset = holm([one.p_datasets for one in made])
+    return [
+        replace(one, corrected=p, corrected_datasets=p_datasets)
+        for one, p, p_datasets in zip(made, by_query, by_dataset, strict=True)
     ]
-    found = []
-    for measure in held:
-        these = [one for one in made if one.measure == str(measure)]
-        by_query = holm([one.p for one in these])
-        by_dataset = holm([one.p_datasets for one in these])
-        found += [
-            replace(one, corrected=p, corrected_datasets=p_datasets)
-            for one, p, p_datasets in zip(these, by_query, by_dataset, strict=True)
-        ]
-    return found
+
+
+def _over_datasets(
+    measure: Measure, titles: tuple[str, ...], held: Held, pairs: Sequence[tuple[str, str]]
+) -> _Tested:
+    """The draws of different datasets are put together in a random order of their own, since those
+    of datasets with as many queries are the same."""
+    resampled = flipped = np.zeros(1)
+    for place, title in enumerate(titles):
+        generator = np.random.default_rng([_SEED, place])
+        drawn, turned = (_differences(held[title], pairs, kind) for kind in _KINDS[1:])
+        resampled = resampled + generator.permutation(drawn) / len(titles)
+        flipped = flipped + generator.permutation(turned) / len(titles)
+    each = [_differences(held[title], pairs, "values") for title in titles]
+    values = np.column_stack([weighted([d[:, at] for d in each]) for at in range(len(pairs))])
+    parts = tuple(size for title in titles for size in held[title][pairs[0][0]].parts)
+    low, high = intervals_of(resampled, values, parts)
+    p = p_of(flipped, values.mean(axis=0))
+    return _Tested(measure, titles, tuple(pairs), values, parts, p, low, high)
 
 
 def _shared(held: Held) -> dict[tuple[str, ...], list[tuple[str, str]]]:
@@ -144,12 +163,12 @@ def _shared(held: Held) -> dict[tuple[str, ...], list[tuple[str, str]]]:
     return found
 
 
-def _overall(job: _Job, tested: _Tested, means: _Matrix, at: int) -> Overall:
+def _overall(tested: _Tested, means: _Matrix, p_datasets: float, at: int) -> Overall:
     """means: float64[datasets, pairs], differences of the means of each dataset."""
-    a, b = job.pairs[at]
+    a, b = tested.pairs[at]
     return Overall(
-        measure=str(job.measure),
-        datasets=job.titles,
+        measure=str(tested.measure),
+        datasets=tested.titles,
         a=a,
         b=b,
         difference=float(means[:, at].mean()),
@@ -157,32 +176,12 @@ def _overall(job: _Job, tested: _Tested, means: _Matrix, at: int) -> Overall:
         high=float(tested.high[at]),
         p=float(tested.p[at]),
         corrected=1.0,
-        p_datasets=float(randomisation_test(means[:, [at]])[0]),
+        p_datasets=p_datasets,
         corrected_datasets=1.0,
         wins=int((means[:, at] > 0).sum()),
         ties=int((means[:, at] == 0).sum()),
         losses=int((means[:, at] < 0).sum()),
     )
-
-
-def _all_tested(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Tested]]:
-    """Jobs of the same queries share the draws, which cost more than the sums over them: the
-    measures of a dataset are tested at once."""
-    groups: dict[tuple[tuple[str, ...], tuple[int, ...]], list[_Job]] = {}
-    for job in jobs:
-        groups.setdefault((job.titles, job.parts), []).append(job)
-    found: dict[int, _Tested] = {}
-    for (_, parts), together in groups.items():
-        matrix = np.hstack([job.differences for job in together])
-        p_values = randomisation_test(matrix)
-        low, high = mean_intervals(matrix, parts=parts, samples=RESAMPLES)
-        start = 0
-        for job in together:
-            stop = start + len(job.pairs)
-            found[id(job)] = _Tested(p_values[start:stop], low[start:stop], high[start:stop])
-            start = stop
-    for job in jobs:
-        yield job, found[id(job)]
 
 
 def beaten(pairs: Sequence[Pair]) -> dict[tuple[str, str], list[str]]:
@@ -203,6 +202,21 @@ def _comparable(systems: Mapping[str, Values]) -> list[tuple[str, str]]:
     ]
 
 
-def _differences(systems: Mapping[str, Values], pairs: Sequence[tuple[str, str]]) -> _Matrix:
-    """float64[n queries, pairs]: b - a."""
-    return np.column_stack([systems[b].values - systems[a].values for a, b in pairs])
+def _differences(
+    systems: Mapping[str, Values], pairs: Sequence[tuple[str, str]], kind: _Kind
+) -> _Matrix:
+    """b - a of each pair: float64[n queries or samples, pairs]."""
+    columns = {name: _column(systems[name], kind) for ends in pairs for name in ends}
+    return np.column_stack([columns[b] - columns[a] for a, b in pairs])
+
+
+def _column(values: Values, kind: _Kind) -> _Matrix:
+    """Values, or their means over draws, which PerQuery.drawn gives."""
+    found = {
+        "values": values.values,
+        "resampled": values.resampled,
+        "flipped": values.flipped,
+    }[kind]
+    if found is None:
+        raise ValueError("values without draws cannot be tested; PerQuery.drawn gives them")
+    return found

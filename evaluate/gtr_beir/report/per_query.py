@@ -6,8 +6,8 @@ so that their mean is the mean of the parts' means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +16,31 @@ import pandas as pd
 
 from gtr_beir.errors import InputError
 from gtr_beir.ranking.measures import MEASURES, Measure
-from gtr_beir.ranking.significance import mean_intervals, weighted
+from gtr_beir.ranking.significance import (
+    flipped_means,
+    intervals_of,
+    resampled_means,
+    weighted,
+)
 from gtr_beir.records import PER_QUERY, Record
-
-RESAMPLES = 4_000
 
 Interval = tuple[float, float] | tuple[None, None]
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values of one measure of one result. query_ids: sorted; values: float64[n] in their order,
-    weighted where there are parts; parts: how many queries each part has."""
+    """Values of one measure of one result.
+
+    query_ids: sorted; values: float64[n] in their order, weighted where there are parts; parts: how
+    many queries each part has; resampled, flipped: means over the draws that all results of a
+    dataset share, as `significance` gives them, None where no test is made.
+    """
 
     query_ids: tuple[str, ...]
     values: npt.NDArray[np.float64]
     parts: tuple[int, ...]
+    resampled: npt.NDArray[np.float64] | None = None
+    flipped: npt.NDArray[np.float64] | None = None
 
     @property
     def unweighted(self) -> npt.NDArray[np.float64]:
@@ -42,19 +51,24 @@ class Values:
 class PerQuery:
     """The per-query files of some records.
 
-    results: the results folder, None where there is none (then nothing is known of any query).
-    Every method raises InputError for a file that is none.
+    results: the results folder, None where there is none (then nothing is known of any query);
+    measures: those that systems are tested by. Every method raises InputError for a file that is
+    none.
     """
 
-    def __init__(self, results: Path | None, records: Iterable[Record]) -> None:
+    def __init__(
+        self, results: Path | None, records: Iterable[Record], measures: Sequence[Measure] = ()
+    ) -> None:
+        self._measures = tuple(measures)
         self.results = results
         self._records = list(records)
         self._tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
         self._ids: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._intervals: dict[tuple[str, str], Mapping[tuple[str, str], Interval]] = {}
+        self._drawn: dict[tuple[str, str], _Drawn] = {}
 
     def tables(self, record: Record) -> Sequence[pd.DataFrame]:
-        """A table of measures for each part, in the order of query ids; empty where a file is not there."""
+        """A table of measures for each part, in the order of query ids; empty where a file is not
+        there."""
         key = (record.system, record.dataset)
         if key not in self._tables:
             self._tables[key] = self._read(record)
@@ -74,10 +88,23 @@ class PerQuery:
 
     def interval(self, record: Record, measure: Measure) -> Interval:
         """95 % interval of a record's mean, (None, None) where its queries are not known."""
+        known = self._of_dataset(record).intervals
+        return known.get((record.system, str(measure)), (None, None))
+
+    def drawn(self, record: Record, measure: Measure) -> Values | None:
+        """As `of`, with the means over draws that tests need; measure: of those given."""
+        values = self.of(record, measure)
+        if values is None:
+            return None
+        means = self._of_dataset(record)
+        key = (record.system, str(measure))
+        return replace(values, resampled=means.resampled[key], flipped=means.flipped[key])
+
+    def _of_dataset(self, record: Record) -> _Drawn:
         group = (record.dataset, record.fingerprints["dataset"])
-        if group not in self._intervals:
-            self._intervals[group] = self._of_a_dataset(*group)
-        return self._intervals[group].get((record.system, str(measure)), (None, None))
+        if group not in self._drawn:
+            self._drawn[group] = self._draw(*group)
+        return self._drawn[group]
 
     def _query_ids(self, record: Record) -> tuple[str, ...]:
         key = (record.system, record.dataset)
@@ -94,8 +121,8 @@ class PerQuery:
             return []
         return [read_per_query(path).sort_index() for path in paths]
 
-    def _of_a_dataset(self, name: str, fingerprint: str) -> Mapping[tuple[str, str], Interval]:
-        """Intervals of every system and measure, over the same draws of queries."""
+    def _draw(self, name: str, fingerprint: str) -> _Drawn:
+        """For every system and measure of a dataset, over the same draws of queries."""
         held: dict[tuple[int, ...], dict[tuple[str, str], npt.NDArray[np.float64]]] = {}
         for record in self._records:
             if (record.dataset, record.fingerprints["dataset"]) != (name, fingerprint):
@@ -105,14 +132,31 @@ class PerQuery:
                 values = self.of(record, measure)
                 if values is not None:
                     held.setdefault(values.parts, {})[record.system, str(measure)] = values.values
-        found: dict[tuple[str, str], Interval] = {}
+        found = _Drawn({}, {}, {})
+        tested = {str(measure) for measure in self._measures}
         for parts, columns in held.items():
             matrix = np.column_stack(list(columns.values()))
-            low, high = mean_intervals(matrix, parts=parts, samples=RESAMPLES)
+            resampled = resampled_means(matrix, parts=parts)
+            low, high = intervals_of(resampled, matrix, parts)
             # 1 + 1e-16 is what summing a column of ones may give.
             ends = zip(np.clip(low, 0, 1).tolist(), np.clip(high, 0, 1).tolist(), strict=True)
-            found.update(zip(columns, ends, strict=True))
+            found.intervals.update(zip(columns, ends, strict=True))
+            needed = [at for at, (_, measure) in enumerate(columns) if measure in tested]
+            keys = [list(columns)[at] for at in needed]
+            flipped = flipped_means(matrix[:, needed])
+            for at, (place, key) in enumerate(zip(needed, keys, strict=True)):
+                found.resampled[key] = resampled[:, place].copy()
+                found.flipped[key] = flipped[:, at].copy()
         return found
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Of one dataset, by system and measure."""
+
+    intervals: dict[tuple[str, str], Interval]
+    resampled: dict[tuple[str, str], npt.NDArray[np.float64]]
+    flipped: dict[tuple[str, str], npt.NDArray[np.float64]]
 
 
 def read_per_query(path: Path) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from gtr_beir.records import Record
 from gtr_beir.report.board import Cell, Column
 from gtr_beir.report.findings import Contrast, QueryLine, Section
 from gtr_beir.report.own import columns_of, title_of_record, titles_of
-from gtr_beir.report.per_query import RESAMPLES, PerQuery, Values
+from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.texts.by_length import NO_LENGTHS, lengths_of
 from gtr_beir.report.texts.token_counts import Opened
 
@@ -153,9 +153,7 @@ def _contrast(values: Mapping[Column, Values], baseline: str) -> Contrast | None
         return None
     differences = values[others[0]].values - values[first].values
     plain = values[others[0]].unweighted - values[first].unweighted
-    (low,), (high,) = mean_intervals(
-        differences[:, None], parts=values[first].parts, samples=RESAMPLES
-    )
+    (low,), (high,) = mean_intervals(differences[:, None], parts=values[first].parts)
     return Contrast(
         first.name,
         others[0].name,

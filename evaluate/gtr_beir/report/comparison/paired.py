@@ -103,7 +103,8 @@ def _paired(name: str, one: Path, two: Path, measure: str) -> Paired:
             raise UsageError(
                 f"{path} has no measure '{measure}'; it has {', '.join(map(str, table.columns))}"
             )
-        columns.append(table[measure])
+        # In the order of query ids, as a leaderboard draws them: both print the same numbers.
+        columns.append(table[measure].sort_index())
     a, b = columns
     if set(a.index) != set(b.index):
         raise InputError(
