@@ -145,7 +145,13 @@ def test_a_comparison_is_shown_to_four_decimals() -> None:
         ties=100,
         losses=80,
     )
-    row = comparison_table([DatasetComparison("scifact", result, 0.08642)]).splitlines()[-1]
-    assert " ".join(row.split()) == (
-        "scifact 300 0.5000 0.5124 +0.0124 [-0.0012, +0.0235] 0.0432 0.0864 < 0.0001 120/100/80"
+    found = [DatasetComparison("scifact", result, 0.08642)]
+    narrow = comparison_table(found).splitlines()
+    assert " ".join(narrow[-1].split()) == (
+        "scifact 0.5000 0.5124 +0.0124 -0.0012 to +0.0235 0.0864 120/100/80"
+    )
+    assert max(map(len, narrow)) <= 80
+    wide = comparison_table(found, style="plain").splitlines()[-1]
+    assert " ".join(wide.split()) == (
+        "scifact 300 0.5000 0.5124 +0.0124 -0.0012 to +0.0235 0.0432 0.0864 < 0.0001 120/100/80"
     )
