@@ -137,9 +137,9 @@ def comparison_table(
             f"{b} - A": signed(r.comparison.difference),
             "95 % interval": f"{signed(r.comparison.low)} to {signed(r.comparison.high)}",
             "p (random.)": p_value(r.comparison.p_randomisation),
-            "p (Holm)": p_value(r.p_holm),
+            "Holm p": p_value(r.p_holm),
             "p (t)": p_value(r.comparison.p_t),
-            "win/tie/loss": f"{r.comparison.wins}/{r.comparison.ties}/{r.comparison.losses}",
+            "w/t/l": f"{r.comparison.wins}/{r.comparison.ties}/{r.comparison.losses}",
         }
         for r in results
     ]
