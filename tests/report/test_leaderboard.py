@@ -14,7 +14,7 @@ from gtr_beir.data.registry import suite
 from gtr_beir.errors import UsageError
 from gtr_beir.published import published_values
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.report.board import BETTER, DIFFERS, OWN, WORSE, Board, Cell, Column, Line
+from gtr_beir.report.board import BETTER, DIFFERS, GTR, OWN, WORSE, Board, Cell, Column, Line
 from gtr_beir.report.formats.layout import show
 from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.leaderboard import leaderboard
@@ -232,3 +232,23 @@ def test_best_is_what_is_read() -> None:
     assert line.best((a, b, c)) == {a, b}, "0.412 and 0.412"
     assert line.best((a, c)) == {a}
     assert line.best((a,)) == set(), "one value is not the best of anything"
+
+
+def test_values_of_another_thing_are_never_the_best_beside_others(tmp_path: Path) -> None:
+    """Capped recall beside Recall@100, and the first judgements of Touché-2020 beside the second."""
+    ndcg, recall = (
+        next(b for b in leaderboard(tmp_path).boards if b.title == f"{title}: all datasets")
+        for title in ("NDCG@10", "Recall@100")
+    )
+    for board, title in (
+        (ndcg, "Touche-2020"),
+        (recall, "TREC-COVID"),
+        (ndcg, "Avg zero-shot (18)"),
+    ):
+        line = next(line for line in board.lines if line.title == title)
+        apart = {column for column, cell in line.cells.items() if cell.apart}
+        best = line.best(board.columns)
+        assert {column.group for column in apart} == {GTR}
+        assert best
+        assert not best & apart
+        assert line.best(tuple(c for c in board.columns if c in apart)) <= apart, "among themselves"

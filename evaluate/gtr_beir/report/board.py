@@ -39,6 +39,12 @@ class Cell:
     beats: str = ""
     note: str = ""
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """Marks of a value that is of something else than its line says: it is shown, and never
+        held against values without them."""
+        return frozenset(self.marks) & {CAPPED, FIRST_VERSION}
+
 
 @dataclass(frozen=True)
 class Column:
@@ -64,8 +70,11 @@ class Line:
     average: bool = False
 
     def best(self, columns: tuple[Column, ...]) -> set[Column]:
-        """Of some columns those with the highest value as it is shown; none where one has one."""
+        """Of some columns those with the highest value as it is shown, among values of the same
+        thing; none where one has one."""
         held = {column: self.cells[column] for column in columns if column in self.cells}
+        if len({cell.apart for cell in held.values()}) > 1:
+            held = {column: cell for column, cell in held.items() if not cell.apart}
         if len(held) < 2:
             return set()
         # Values of different precision are compared at the coarsest.

@@ -350,9 +350,10 @@ def _notes(report: Report) -> dict[str, str]:
         BETTER: f"significantly better {tested}",
         WORSE: f"significantly worse {tested}",
         DIFFERS: "differs from a published value of the same model (see below)",
-        CAPPED: "recall_cap@100, which is what the papers report on TREC-COVID",
-        FIRST_VERSION: "very likely Touché-2020's first judgements: shown, never compared with the "
-        "second",
+        CAPPED: "recall_cap@100, which is what the papers report on TREC-COVID: shown, never held "
+        "against Recall@100, nor is an average that holds it",
+        FIRST_VERSION: "very likely Touché-2020's first judgements: shown, never held against the "
+        "second, nor is an average that holds them",
         "*": "GTR was fine-tuned on it (GTR paper, section 4.2)",
         "(*)": "GTR's pre-training data, pairs from question sites, may contain it",
     }

@@ -155,6 +155,7 @@ def _cell(column: Column, line: Line, best: bool, percent: bool) -> dict[str, An
         "best": best,
         "beats": cell.beats,
         "marks": " ".join(cell.marks),
+        "apart": " ".join(sorted(cell.apart)),
         "average": line.average,
         "tip": "\n".join(_tip(column, line, cell, percent)),
     }

@@ -92,7 +92,9 @@
       for (const { row, values } of rows) {
         values.forEach((value, place) => {
           const cell = row.cells[place];
-          const difference = base ? value - base.values[place] : NaN;
+          // Values of another thing (capped recall, first judgements) are not held against others.
+          const alike = base && cell.dataset.apart === base.row.cells[place].dataset.apart;
+          const difference = alike ? value - base.values[place] : NaN;
           if (!difference) {
             if (cell.style.backgroundColor) cell.style.backgroundColor = "";
             return;
