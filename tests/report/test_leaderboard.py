@@ -235,7 +235,7 @@ def test_best_is_what_is_read() -> None:
 
 
 def test_values_of_another_thing_are_never_the_best_beside_others(tmp_path: Path) -> None:
-    """Capped recall beside Recall@100, and the first judgements of Touché-2020 beside the second."""
+    """Capped recall beside Recall@100, and Touché-2020's first judgements beside the second."""
     ndcg, recall = (
         next(b for b in leaderboard(tmp_path).boards if b.title == f"{title}: all datasets")
         for title in ("NDCG@10", "Recall@100")
