@@ -137,3 +137,22 @@ def test_hostile_texts_leave_the_tables_whole(names: str) -> None:
     plain, hostile = ({len(row) for row in rows(one)} for one in boards)
     assert hostile == plain == {4}
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", text)
+
+
+def test_26_systems_are_in_tables_that_fit() -> None:
+    """Every value once, with its 25 letters; no table is wider or longer than a page of an
+    article (as pdflatex sets it: 65 characters of values, 22 rows of two lines)."""
+    report = many(26)
+    parts = latex(report).split(r"\begin{table}")[1:]
+    boards = [rows(part) for part in parts if r"^\dagger" in part.split(r"\toprule")[1]]
+    values = [cell for table in boards for cell in table[-1][1:] if "^\\dagger" in cell]
+    assert len(values) == len(set(values)) == 26
+    assert values[-1] == r"\textbf{0.3500}$^{abcdefghijklmnopqrstuvwxy}$$^\dagger$"
+    for table in boards:
+        assert (
+            sum(max(12, len(re.sub(r"[^0-9.a-y]|textbf|dagger", "", c))) for c in table[-1][1:])
+            <= 65
+        )
+    over = [rows(part) for part in parts if "less" in part]
+    assert sum(len(table) - 1 for table in over) == 26 * 25 // 2
+    assert max(len(table) - 1 for table in over) <= 22
