@@ -92,7 +92,12 @@ def markdown_lines(text: str, width: int) -> list[str]:
     """`markdown_text` as lines, none of which begins a list or a heading."""
     lines = wrapped(markdown_text(text), width)
     # A break never falls between a backslash and what it escapes unless a word fills a line.
-    return [_LINE_START.sub(_escaped_start, line) for line in lines]
+    return [no_block(line) for line in lines]
+
+
+def no_block(line: str) -> str:
+    """A line of markdown that begins no list and underlines no heading."""
+    return _LINE_START.sub(_escaped_start, line)
 
 
 def _escaped_start(found: re.Match[str]) -> str:

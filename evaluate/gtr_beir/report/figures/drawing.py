@@ -104,7 +104,7 @@ def add_legend(axes: Axes, **where: Any) -> None:
 
 def finished(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
     # Over all panels, at their left.
-    canvas.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    canvas.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold", wrap=True)
     svg, png = io.BytesIO(), io.BytesIO()
     canvas.savefig(svg, format="svg", metadata={"Date": None, "Title": title})
     canvas.savefig(png, format="png", dpi=160, metadata={"Title": title})

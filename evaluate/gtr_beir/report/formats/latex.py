@@ -15,6 +15,12 @@ from gtr_beir.report.whole import Report
 
 _COLUMNS = 5
 """Columns of values that fit beside the names of datasets, in small type."""
+_WIDTH = 65
+"""Characters of these columns together; a column is as wide as its head or its widest cell."""
+_ROWS = 22
+"""Rows of two lines that fit a page."""
+_TITLE = 28
+"""Characters of the name of a dataset."""
 _LINE, _LINES = 12, 3
 """Characters of a line above a column, and lines."""
 
@@ -24,14 +30,27 @@ def latex(report: Report, percent: bool = False) -> str:
     parts = ["% Needs \\usepackage{booktabs}."]
     for board in report.boards:
         parts += [
-            _board_table(board, columns, report, percent)
-            for columns in evenly(board.columns, _COLUMNS)
+            _board_table(board, columns, report, percent) for columns in _pieces(board, percent)
         ]
     for measure in dict.fromkeys(one.measure for one in report.overall):
-        parts.append(_overall_table([o for o in report.overall if o.measure == measure], percent))
+        overall = [one for one in report.overall if one.measure == measure]
+        parts += [_overall_table(some, percent) for some in evenly(overall, _ROWS)]
     for measure in dict.fromkeys(v.measure for v in report.verdicts):
-        parts.append(_verdict_table([v for v in report.verdicts if v.measure == measure], percent))
+        verdicts = [v for v in report.verdicts if v.measure == measure]
+        parts += [_verdict_table(some, percent) for some in evenly(verdicts, _ROWS)]
     return "\n".join(parts) + "\n"
+
+
+def _pieces(board: Board, percent: bool) -> list[tuple[Column, ...]]:
+    """The columns of a board in as few tables as are narrow enough."""
+
+    def width(column: Column) -> int:
+        cells = [line.cells[column] for line in board.lines if column in line.cells]
+        return max([_LINE, *(len(number(cell, percent) + cell.beats) for cell in cells)])
+
+    ways = (list(evenly(board.columns, most)) for most in range(_COLUMNS, 0, -1))
+    narrow = (way for way in ways if all(sum(map(width, some)) <= _WIDTH for some in way))
+    return next(narrow)
 
 
 def _table(columns: str, rows: Sequence[str], caption: str) -> str:
@@ -62,7 +81,7 @@ def _board_table(board: Board, columns: Sequence[Column], report: Report, percen
         averages = averages or line.average
         best = line.best(board.columns)
         cells = [_cell(line.cells.get(c), c in best, percent) for c in columns]
-        rows.append(rf"{_text(line.title)} & {' & '.join(cells)} \\")
+        rows.append(rf"{_text(short(clean(line.title), _TITLE))} & {' & '.join(cells)} \\")
     tests = len(report.pairs_by(board.measure))
     said = [f"{_text(board.title)}.", *_notes(board, columns, report, tests)]
     said += [
@@ -121,7 +140,10 @@ def _verdict_table(verdicts: Sequence[Verdict], percent: bool) -> str:
     why = reasons(verdicts)
     rows = [r"Dataset & own & published & of & difference & verdict \\"]
     for system in dict.fromkeys(v.system for v in verdicts):
-        rows += [r"\midrule", rf"\multicolumn{{6}}{{l}}{{\textit{{{_text(system)}}}}} \\"]
+        rows += [
+            r"\midrule",
+            rf"\multicolumn{{6}}{{l}}{{\textit{{{_text(short(clean(system), 2 * _TITLE))}}}}} \\",
+        ]
         for v in (one for one in verdicts if one.system == system):
             own = shown(v.own, v.decimals, percent=percent)
             if v.low is not None and v.high is not None:
@@ -129,10 +151,10 @@ def _verdict_table(verdicts: Sequence[Verdict], percent: bool) -> str:
                 own = rf"\shortstack{{{own}\\{ends[0]} to {ends[1]}}}"
             place = f" ({why[v.why_not]})" if v.why_not else ""
             cells = [
-                _text(v.dataset),
+                _text(short(clean(v.dataset), _TITLE)),
                 own,
                 shown(v.published, v.decimals, percent=percent),
-                rf"\shortstack[l]{{{_text(short(v.published_system))}\\{_text(v.source)}}}",
+                rf"\shortstack[l]{{{_text(short(clean(v.published_system)))}\\{_text(v.source)}}}",
                 "" if v.why_not else signed(v.difference, v.decimals, percent=percent),
                 v.word + place,
             ]

@@ -21,7 +21,7 @@ from gtr_beir.report.formats.layout import (
     shown_lines,
     verdict_rows,
 )
-from gtr_beir.report.plain_text import clean, html_text, markdown_text, short
+from gtr_beir.report.plain_text import clean, html_text, markdown_text, no_block, short
 from gtr_beir.report.rounding import shown, signed
 from gtr_beir.report.whole import Report
 
@@ -36,7 +36,7 @@ def markdown(report: Report, percent: bool = False) -> str:
     """GitHub markdown: tables of at most nine columns and lines of at most 140 characters."""
     parts = ["# Leaderboard\n"]
     for board in report.boards:
-        parts.append(f"## {markdown_text(board.title)}\n")
+        parts.append(f"## {_cut(board.title, 2 * _TITLE)}\n")
         parts += [f"{table}\n" for table in _board_tables(board, percent)]
         parts += [_wrapped(f"- {line}") for line in _legend(board)]
         parts.append("")
@@ -162,7 +162,9 @@ def _beside_each_other(report: Report, percent: bool) -> Iterator[str]:
         yield from _query_table("Hardest queries", section.hardest, section.measure, percent)
         title = "Queries that systems disagree on most"
         yield from _query_table(title, section.disagreements, section.measure, percent)
-        yield from (_wrapped(f"- {markdown_text(warning)}") for warning in section.warnings)
+        yield from (
+            _wrapped(f"- {no_block(markdown_text(warning))}") for warning in section.warnings
+        )
         yield "\n</details>\n"
 
 
@@ -235,8 +237,7 @@ def _wrapped(text: str) -> str:
     first, *rest = textwrap.wrap(
         parts, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
-    # A dash at the start of a line would begin a list.
-    return "\n".join([first, *(re.sub(r"^  ([-+])(?= |$)", r"  \\\1", line) for line in rest)])
+    return "\n".join([first, *map(no_block, rest)])
 
 
 def _parts(word: str) -> list[str]:
