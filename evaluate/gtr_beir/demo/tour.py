@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from gtr_beir.cli import main
@@ -48,7 +49,7 @@ def tour(results: Path = RESULTS) -> int:
         ["run", f"colbert:{COLBERT_DIR}", "--label", "toy-colbert", *run],
         ["compare", str(results / "bm25-flat"), str(results / "toy-gtr")],
         ["inspect", "bm25-flat", "toy-gtr", "-d", "demo", "--worst", "1", *folder],
-        ["leaderboard", *folder],
+        ["leaderboard", "--format", "md,html", *folder],
     ]
     for command in commands:
         print(f"\n$ gtr-beir {shlex.join(command)}", flush=True)
@@ -59,7 +60,9 @@ def tour(results: Path = RESULTS) -> int:
     from gtr_beir.report.formats.markdown import markdown
     from gtr_beir.report.leaderboard import leaderboard
 
-    print(f"\n{markdown(leaderboard(results, published=False))}")
+    report = leaderboard(results, published=False)
+    # The boards alone: what is folded on GitHub is long on a terminal.
+    print(f"\n{markdown(replace(report, sections=(), pairs=(), overall=()))}")
     print("The checkpoints are toys trained on the very documents they search: their scores say")
     print(
         "nothing about GTR or ColBERT. The full leaderboard, with the published numbers, is among"
@@ -69,5 +72,6 @@ def tour(results: Path = RESULTS) -> int:
         folder_of = results / record.system / record.dataset
         print(f"  {folder_of}/  record.json, run.trec.gz, queries.csv")
     print(f"  {results / 'leaderboard.md'}")
+    print(f"  {results / 'leaderboard.html'}  the page: open it in a browser")
     print(f"\nTook {time.perf_counter() - start:.0f} s.")
     return 0

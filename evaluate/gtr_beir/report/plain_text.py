@@ -12,8 +12,9 @@ import unicodedata
 
 _JOINERS = "\u200c\u200d"
 """Persian, Indic scripts and emoji are written with them."""
-_MARKUP = re.compile(r"([\\`*_\[\]<>|#~&])")
-_LINE_START = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+# A star and a less-than that blanks surround are themselves; so is an underscore within a word.
+_MARKUP = re.compile(r"([\\`\[\]>|#~&]|<(?=\S)|(?<=\S)\*|\*(?=\S)|(?<!\w)_|_(?!\w))", re.ASCII)
+_LINE_START = re.compile(r"^(\s*)([-+=]|\*(?!\S)|\d+(?=[.)]))")
 _LINK = re.compile(r"(?<=[a-zA-Z]):(?=//)|(?<=www)\.", re.IGNORECASE)
 
 

@@ -40,10 +40,7 @@ def test_letters_bold_and_marks_as_in_the_report() -> None:
         ["Dataset", "ape$^{a}$", "bee$^{b}$", "cat$^{c}$"],
         ["", "own run", "own run", "own run"],
         ["x", r"\textbf{0.5000}$^{bc}$$^\dagger$", r"\textbf{0.5000}", "0.4000"],
-        [
-            *("y", r"0.1000$^\ddagger$$^{\mathrm{v1}}$", ""),
-            r"\textbf{0.2000}$^{a}$$^{\mathrm{cap}}$",
-        ],
+        ["y", r"0.1000$^\ddagger$$^{\mathrm{v1}}$", "", r"0.2000$^{a}$$^{\mathrm{cap}}$"],
     ]
 
 

@@ -97,7 +97,7 @@ def test_the_details_of_a_dataset() -> None:
         ["b b", "+0.0100", "", "-0.0100"],
         ["c c", "+0.0100", "+0.0100", ""],
     ]
-    queries = [t for t in tables(text) if t[0] == ["Query", "", "a", "b", "c"]]
+    queries = [t for t in tables(text) if t[0] == ["Query", "Text", "a", "b", "c"]]
     assert [len(table) - 1 for table in queries] == [len(TEXTS), 1]
     assert queries[0][1][2:] == ["0.0000", "0.3333", "0.6667"]
     assert queries[0][1][1].startswith("<script>alert(1)</script> <img src"), "to be read"

@@ -42,7 +42,7 @@ def markdown(report: Report, percent: bool = False) -> str:
         parts.append("")
     if report.notes:
         parts += [
-            _wrapped(f"- {markdown_text(mark)} {markdown_text(note)}")
+            _wrapped(f"- {no_block(markdown_text(mark))} {markdown_text(note)}")
             for mark, note in report.notes.items()
         ]
         parts.append("")
