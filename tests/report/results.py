@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
 from gtr_beir.ranking.measures import MEASURES
-from gtr_beir.records import PER_QUERY, Record
+from gtr_beir.records import PER_QUERY, RECORD, Record
 
 
 def record(
@@ -59,4 +60,7 @@ def write_queries(results: Path, system: str, dataset: str, values: Sequence[flo
         f"q{place},{value!r},{value!r}" for place, value in enumerate(np.asarray(values).tolist())
     ]
     text = "\n".join(["query_id,ndcg@10,recall@100", *lines, ""])
-    (results / system / dataset / PER_QUERY).write_text(text)
+    folder = results / system / dataset
+    (folder / PER_QUERY).write_text(text)
+    if (folder / RECORD).is_file():
+        replace(Record.read(folder), n_queries=len(lines)).write(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_a_dataset_of_parts_is_tested_by_its_parts(tmp_path: Path) -> None:
             write_queries(tmp_path, system, part, own.tolist())
         whole = float(np.mean([m["ndcg@10"] for m in means.values()]))
         one = record(system, "cqadupstack", whole, weights=system)
-        write(tmp_path, type(one)(**{**vars(one), "parts": means}))
+        write(tmp_path, replace(one, parts=means, n_queries=sum(parts.values())))
     report = leaderboard(tmp_path, measures=["ndcg@10"], published=False)
     (pair,) = report.pairs
     means = [float((values["b", part] - values["a", part]).mean()) for part in parts]
@@ -173,7 +174,7 @@ def test_a_pair_is_what_compare_prints(folder: Path, report: Report) -> None:
     pair = next(p for p in report.pairs if (p.dataset, p.a, p.b) == ("own-set", *SYSTEMS[:2]))
     (found,) = [
         one
-        for one in compare_pairs(paired_results(folder / pair.a, folder / pair.b, "ndcg@10"))
+        for one in compare_pairs(paired_results(folder / pair.a, folder / pair.b, NDCG).pairs)
         if one.dataset == "own-set"
     ]
     comparison = found.comparison

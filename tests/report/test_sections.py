@@ -32,6 +32,7 @@ def results(folder: Path, values: dict[str, list[float]], dataset: str = "own-se
     made = []
     for system, of in values.items():
         one = record(system, dataset, float(np.mean(of)), weights=system)
+        one = replace(one, n_queries=len(of))
         made.append(one)
         write(folder, one)
         write_queries(folder, system, dataset, of)
@@ -93,7 +94,7 @@ def test_intervals_are_of_the_mean(tmp_path: Path) -> None:
     found = section(tmp_path, records)
     for column, cells in found.cells.items():
         cell = cells[NDCG]
-        assert (cell.value, cell.n) == (float(np.mean(VALUES[column.name])), 10)
+        assert (cell.value, cell.n) == (float(np.mean(VALUES[column.name])), 5)
         expected = mean_interval(np.array(VALUES[column.name]))
         assert (cell.low, cell.high) == pytest.approx(np.clip(expected, 0, 1))
         assert cells[Measure("map", 10)].low is None, "not in the per-query file"
@@ -173,7 +174,7 @@ def test_queries_of_forums_have_their_own_values(tmp_path: Path) -> None:
     records = []
     for system, shift in (("a", 0.0), ("b", 0.25)):
         whole = record(system, "cqadupstack", 0.625 - 0.625 * shift, weights=system)
-        whole = replace(whole, parts=dict.fromkeys(forums, whole.measures))
+        whole = replace(whole, parts=dict.fromkeys(forums, whole.measures), n_queries=4)
         for at, (name, values) in enumerate(forums.items()):
             lines = [f"{at}{n},{value * (1 - shift)!r}" for n, value in enumerate(values)]
             folder = tmp_path / system / name

@@ -50,20 +50,25 @@ class Comparison:
 
 
 def compare(
-    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], *, samples: int = SAMPLES
+    a: npt.NDArray[np.float64],
+    b: npt.NDArray[np.float64],
+    *,
+    parts: Sequence[int] = (),
+    samples: int = SAMPLES,
 ) -> Comparison:
-    """Compare per-query values of two systems on the same queries in the same order."""
+    """Compare per-query values of two systems on the same queries in the same order; parts: as in
+    `mean_intervals`."""
     difference = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
     n = len(difference)
     observed = float(difference.mean())
-    low, high = mean_interval(difference)
+    (low,), (high,) = mean_intervals(difference[:, None], parts=parts)
     return Comparison(
         n=n,
         mean_a=float(np.mean(a)),
         mean_b=float(np.mean(b)),
         difference=observed,
-        low=low,
-        high=high,
+        low=float(low),
+        high=float(high),
         p_randomisation=float(randomisation_test(difference[:, None], samples=samples)[0]),
         p_t=_paired_t(difference),
         wins=int((difference > 0).sum()),

@@ -38,7 +38,15 @@ from gtr_beir.report.board import (
     Line,
 )
 from gtr_beir.report.exchange.mteb_files import mteb_values
-from gtr_beir.report.own import OwnCells, own_results, title_of, titles_of
+from gtr_beir.report.findings import Verdict
+from gtr_beir.report.own import (
+    OwnCells,
+    columns_of,
+    own_results,
+    title_of,
+    title_of_record,
+    titles_of,
+)
 from gtr_beir.report.pairs import MOST
 from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.sections import sections_of
@@ -96,13 +104,14 @@ def leaderboard(
     if sort not in ("mean", "name"):
         raise UsageError(f"there is no order '{sort}'; choose 'mean' or 'name'")
     against = _baseline(records, baseline)
-    per_query = PerQuery(folder, records, wanted)
+    columns = {column.name for column in columns_of(records).values()}
+    per_query = PerQuery(folder, records, wanted if len(columns) <= MOST else ())
     own = own_results(per_query, records, values, wanted, against)
     boards: list[Board] = []
     for measure in wanted:
         there = _published_cells(values, measure)
         boards += _boards(measure, records, own.cells[measure], there, datasets, sort)
-    verdicts = tuple(verdicts_on(records, values, per_query))
+    verdicts = tuple(_verdicts(records, values, per_query))
     sections = sections_of(
         records, per_query, wanted[0], against, datasets_dir, lengths=lengths, say=say
     )
@@ -113,15 +122,26 @@ def leaderboard(
         overall=own.overall,
         sections=tuple(sorted(sections, key=lambda section: _place(section.title, datasets))),
         baseline=against,
-        tests=own.tests,
         remarks=(*_remarks(records), *left_out),
     )
     return replace(report, notes=_notes(report))
 
 
+def _verdicts(
+    records: Sequence[Record], values: Sequence[PublishedValue], per_query: PerQuery
+) -> Iterator[Verdict]:
+    """Verdicts by the names that columns and lines have: a label may stand for several systems, and
+    a name for several datasets."""
+    columns, titles = columns_of(records), titles_of(records)
+    for record in records:
+        column, title = columns[record.system, record.dataset], title_of_record(record, titles)
+        for verdict in verdicts_on([record], values, per_query):
+            yield replace(verdict, system=column.name, dataset=title)
+
+
 def _remarks(records: Sequence[Record]) -> Iterator[str]:
     """What a reader should know of the records themselves."""
-    systems = len({record.system for record in records})
+    systems = len({column.name for column in columns_of(records).values()})
     if systems > MOST:
         yield (
             f"{systems} own systems are tested beside the baseline alone, since at most {MOST} are "
@@ -154,17 +174,26 @@ def _chosen(records: list[Record], systems: Sequence[str], datasets: Sequence[st
 
 
 def _baseline(records: Sequence[Record], named: str | None) -> str:
-    there = list(dict.fromkeys(record.system for record in records))
-    if named:
-        if named not in there:
-            raise UsageError(
-                f"there is no own system '{named}' to compare with; there are {', '.join(there)}"
-            )
+    """The name of the baseline's column, "" for none."""
+    columns = columns_of(records)
+    there = list(dict.fromkeys(column.name for column in columns.values()))
+    if named == "" or (named and named in there):
         return named
-    if named == "":
-        return ""
-    families = {r.system: r.identity.model.family for r in records if not r.identity.options}
-    own = [name for name in there if families.get(name, "").startswith("bm25-")]
+    if named:
+        labelled = {columns[r.system, r.dataset].name for r in records if r.system == named}
+        if labelled:
+            raise UsageError(
+                f"'{named}' stands for several systems here; give one of "
+                f"{', '.join(sorted(labelled))}"
+            )
+        raise UsageError(
+            f"there is no own system '{named}' to compare with; there are {', '.join(there)}"
+        )
+    own = [
+        columns[record.system, record.dataset].name
+        for record in records
+        if record.identity.model.family.startswith("bm25-") and not record.identity.options
+    ]
     return own[0] if own else ""
 
 
@@ -345,7 +374,7 @@ _AVERAGED = (CAPPED, FIRST_VERSION)
 def _notes(report: Report) -> dict[str, str]:
     """What the marks that stand in the report mean."""
     tested = f"than {report.baseline} (paired randomisation test, p < {LEVEL:g}, Holm-corrected "
-    tested += f"over {report.tests} tests)"
+    tested += "over all systems and datasets of a measure)"
     every = {
         BETTER: f"significantly better {tested}",
         WORSE: f"significantly worse {tested}",

@@ -15,7 +15,7 @@ from gtr_beir.ranking.significance import holm
 from gtr_beir.records import Record
 from gtr_beir.report.board import BETTER, DIFFERS, LEVEL, OWN, WORSE, Cell, Column
 from gtr_beir.report.findings import Overall, Pair
-from gtr_beir.report.pairs import LETTERS, MOST, beaten, overall_of, pairs_of
+from gtr_beir.report.pairs import LETTERS, MOST, beaten, overall_of, pairs_beside, pairs_of
 from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.verdicts import held_against
 
@@ -28,11 +28,9 @@ OwnCells = dict[Column, dict[str, Cell]]
 
 @dataclass(frozen=True)
 class Own:
-    """Own cells by each measure. tests: how many were made beside the baseline; pairs, overall: own
-    systems beside each other."""
+    """Own cells by each measure. pairs, overall: own systems beside each other."""
 
     cells: Mapping[Measure, OwnCells]
-    tests: int
     pairs: tuple[Pair, ...]
     overall: tuple[Overall, ...]
 
@@ -44,10 +42,11 @@ def own_results(
     measures: Sequence[Measure],
     baseline: str,
 ) -> Own:
-    """Own values by some measures, with their intervals, marks and letters."""
+    """Own values by some measures, with their intervals, marks and letters. baseline: the name of
+    a column, "" for none."""
     columns = columns_of(records)
     named = {column.name: column for column in columns.values()}
-    against = next((columns[r.system, r.dataset].name for r in records if r.system == baseline), "")
+    many = len(named) > MOST
     cells = {measure: _cells(per_query, records, published, measure) for measure in measures}
     titles = titles_of(records)
     held: dict[Measure, dict[str, dict[str, Values]]] = {measure: {} for measure in measures}
@@ -55,25 +54,26 @@ def own_results(
         title = title_of_record(record, titles)
         column = columns[record.system, record.dataset]
         for measure in measures:
-            values = per_query.drawn(record, measure)
+            of = per_query.of if many else per_query.drawn
+            values = of(record, measure)
             if values is not None and title in cells[measure].get(column, ()):
                 held[measure].setdefault(title, {})[column.name] = values
     pairs: list[Pair] = []
     overall: list[Overall] = []
-    tests = 0
     for measure in measures:
-        these = pairs_of(measure, held[measure], against)
+        if many:
+            these = pairs_beside(measure, held[measure], baseline)
+        else:
+            these = pairs_of(measure, held[measure])
+            overall += overall_of(measure, held[measure])
         pairs += these
-        overall += overall_of(measure, held[measure])
-        marks = _marks(these, against)
-        tests += len(marks)
-        for (title, system), mark in marks.items():
+        for (title, system), mark in _marks(these, baseline).items():
             if mark:
                 _put(cells[measure][named[system]], title, mark=mark)
         for (title, system), worse in beaten(these).items():
             beats = "".join(sorted(named[name].letter for name in worse))
             _put(cells[measure][named[system]], title, beats=beats)
-    return Own(cells, tests, tuple(pairs), tuple(overall))
+    return Own(cells, tuple(pairs), tuple(overall))
 
 
 def _cells(

@@ -20,6 +20,7 @@ from gtr_beir.ranking.significance import (
     EXACT,
     holm,
     intervals_of,
+    mean_intervals,
     p_of,
     randomisation_test,
     weighted,
@@ -60,32 +61,49 @@ class _Tested:
     high: _Matrix
 
 
-def pairs_of(measure: Measure, held: Held, baseline: str = "") -> list[Pair]:
-    """Every two systems that have the same queries, on every dataset, in the order given; of more
-    than MOST systems each beside the baseline alone. held: with draws."""
-    many = len({name for systems in held.values() for name in systems}) > MOST
+def pairs_of(measure: Measure, held: Held) -> list[Pair]:
+    """Every two systems that have the same queries, on every dataset, in the order given. held:
+    with draws."""
     made = []
     for title, systems in held.items():
-        pairs = [ends for ends in _comparable(systems) if baseline in ends or not many]
+        pairs = _comparable(systems)
         if pairs:
-            tested = _on_a_dataset(measure, title, systems, pairs)
+            parts = systems[pairs[0][0]].parts
+            values, resampled, flipped = (_differences(systems, pairs, kind) for kind in _KINDS)
+            low, high = intervals_of(resampled, values, parts)
+            few = len(values) <= EXACT
+            p = randomisation_test(values) if few else p_of(flipped, values.mean(axis=0))
+            tested = _Tested(measure, (title,), tuple(pairs), values, parts, p, low, high)
             made += [_pair(tested, at) for at in range(len(pairs))]
+    return _corrected(made)
+
+
+def pairs_beside(measure: Measure, held: Held, baseline: str) -> list[Pair]:
+    """Every system beside one of them alone, which is what is done of more than MOST; held needs no
+    draws."""
+    made = []
+    for title, systems in held.items():
+        alike = [
+            name
+            for name in systems
+            if name != baseline
+            and baseline in systems
+            and systems[name].query_ids == systems[baseline].query_ids
+        ]
+        for start in range(0, len(alike), MOST):
+            pairs = tuple((baseline, name) for name in alike[start : start + MOST])
+            parts = systems[baseline].parts
+            values = _differences(systems, pairs, "values")
+            low, high = mean_intervals(values, parts=parts)
+            p = randomisation_test(values)
+            tested = _Tested(measure, (title,), pairs, values, parts, p, low, high)
+            made += [_pair(tested, at) for at in range(len(pairs))]
+    return _corrected(made)
+
+
+def _corrected(made: Sequence[Pair]) -> list[Pair]:
     corrected = holm([pair.p for pair in made])
     return [replace(pair, corrected=p) for pair, p in zip(made, corrected, strict=True)]
-
-
-def _on_a_dataset(
-    measure: Measure,
-    title: str,
-    systems: Mapping[str, Values],
-    pairs: Sequence[tuple[str, str]],
-) -> _Tested:
-    parts = systems[pairs[0][0]].parts
-    values, resampled, flipped = (_differences(systems, pairs, kind) for kind in _KINDS)
-    low, high = intervals_of(resampled, values, parts)
-    few = len(values) <= EXACT
-    p = randomisation_test(values) if few else p_of(flipped, values.mean(axis=0))
-    return _Tested(measure, (title,), tuple(pairs), values, parts, p, low, high)
 
 
 def _pair(tested: _Tested, at: int) -> Pair:
@@ -111,8 +129,8 @@ def _pair(tested: _Tested, at: int) -> Pair:
 
 
 def overall_of(measure: Measure, held: Held) -> list[Overall]:
-    """Every two systems over the datasets that both have, if these are two or more; none of more
-    than MOST systems. held: with draws."""
+    """Every two systems over the datasets that both have, if these are two or more. held: with
+    draws."""
     made = []
     for titles, pairs in _shared(held).items():
         tested = _over_datasets(measure, titles, held, pairs)
@@ -152,7 +170,7 @@ def _shared(held: Held) -> dict[tuple[str, ...], list[tuple[str, str]]]:
     """Titles of two datasets or more -> the pairs that can be compared on just these."""
     found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     names = list(dict.fromkeys(name for systems in held.values() for name in systems))
-    for a, b in combinations(names, 2) if len(names) <= MOST else ():
+    for a, b in combinations(names, 2):
         titles = tuple(
             title
             for title, systems in held.items()

@@ -24,6 +24,9 @@ from gtr_beir.ranking.significance import (
 )
 from gtr_beir.records import PER_QUERY, Record
 
+_AT_ONCE = 512
+"""Columns that are drawn for at once: 40 MB of resampled means."""
+
 Interval = tuple[float, float] | tuple[None, None]
 
 
@@ -75,9 +78,14 @@ class PerQuery:
         return self._tables[key]
 
     def of(self, record: Record, measure: Measure) -> Values | None:
-        """A measure's values; None where there are none (an older version's file)."""
+        """A measure's values; None where there are none: an older version's file, or a ranking that
+        ends before the measure does, which is another measure."""
         tables = self.tables(record)
-        if not tables or any(str(measure) not in table.columns for table in tables):
+        if (
+            record.depth < measure.cut
+            or not tables
+            or any(str(measure) not in table.columns for table in tables)
+        ):
             return None
         columns = [np.asarray(table[str(measure)], dtype=np.float64) for table in tables]
         return Values(
@@ -119,7 +127,9 @@ class PerQuery:
         paths = [self.results / record.system / name / PER_QUERY for name in names]
         if not all(path.is_file() for path in paths):
             return []
-        return [read_per_query(path).sort_index() for path in paths]
+        tables = [read_per_query(path).sort_index() for path in paths]
+        require_whole(sum(map(len, tables)), record, paths[0])
+        return tables
 
     def _draw(self, name: str, fingerprint: str) -> _Drawn:
         """For every system and measure of a dataset, over the same draws of queries."""
@@ -136,17 +146,20 @@ class PerQuery:
         tested = {str(measure) for measure in self._measures}
         for parts, columns in held.items():
             matrix = np.column_stack(list(columns.values()))
-            resampled = resampled_means(matrix, parts=parts)
-            low, high = intervals_of(resampled, matrix, parts)
-            # 1 + 1e-16 is what summing a column of ones may give.
-            ends = zip(np.clip(low, 0, 1).tolist(), np.clip(high, 0, 1).tolist(), strict=True)
-            found.intervals.update(zip(columns, ends, strict=True))
-            needed = [at for at, (_, measure) in enumerate(columns) if measure in tested]
-            keys = [list(columns)[at] for at in needed]
-            flipped = flipped_means(matrix[:, needed])
-            for at, (place, key) in enumerate(zip(needed, keys, strict=True)):
-                found.resampled[key] = resampled[:, place].copy()
-                found.flipped[key] = flipped[:, at].copy()
+            keys = list(columns)
+            for start in range(0, len(keys), _AT_ONCE):
+                some = keys[start : start + _AT_ONCE]
+                here = matrix[:, start : start + _AT_ONCE]
+                resampled = resampled_means(here, parts=parts)
+                low, high = intervals_of(resampled, here, parts)
+                # 1 + 1e-16 is what summing a column of ones may give.
+                ends = zip(np.clip(low, 0, 1).tolist(), np.clip(high, 0, 1).tolist(), strict=True)
+                found.intervals.update(zip(some, ends, strict=True))
+                needed = [at for at, (_, measure) in enumerate(some) if measure in tested]
+                flipped = flipped_means(here[:, needed])
+                for at, place in enumerate(needed):
+                    found.resampled[some[place]] = resampled[:, place].copy()
+                    found.flipped[some[place]] = flipped[:, at].copy()
         return found
 
 
@@ -157,6 +170,16 @@ class _Drawn:
     intervals: dict[tuple[str, str], Interval]
     resampled: dict[tuple[str, str], npt.NDArray[np.float64]]
     flipped: dict[tuple[str, str], npt.NDArray[np.float64]]
+
+
+def require_whole(queries: int, record: Record, path: Path) -> None:
+    """InputError if a per-query file has other than its record's number of queries."""
+    if queries != record.n_queries:
+        raise InputError(
+            f"it has {queries:,} queries and its record {record.n_queries:,}; one of the two was "
+            "changed: run again with --again",
+            path=path,
+        )
 
 
 def read_per_query(path: Path) -> pd.DataFrame:

@@ -22,7 +22,7 @@ MOST_COLUMNS, MOST_LINES = 12, 30
 class Report:
     """All that a leaderboard says. pairs, overall: own systems beside each other; sections: of each
     dataset; notes: mark -> what it means, of the marks that are used; baseline: the own system that
-    own ones are tested against, "" for none; tests: how many; remarks: on records that are not as
+    own ones are tested against, "" for none; remarks: on records that are not as
     they should be."""
 
     boards: tuple[Board, ...]
@@ -32,7 +32,6 @@ class Report:
     sections: tuple[Section, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     baseline: str = ""
-    tests: int = 0
     remarks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

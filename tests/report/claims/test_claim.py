@@ -443,6 +443,8 @@ def with_queries(results: Path, one: Record, values: np.ndarray, part: str = "")
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"q{n},{value!r}" for n, value in enumerate(values.tolist())]
     (folder / PER_QUERY).write_text("\n".join(["query_id,ndcg@10", *lines, ""]))
+    if not part:
+        replace(one, n_queries=len(lines)).write(folder)
 
 
 def test_an_interval_of_a_difference_is_paired(tmp_path: Path) -> None:
@@ -478,7 +480,8 @@ def test_cqadupstack_is_drawn_forum_by_forum(tmp_path: Path) -> None:
     spec = registered("cqadupstack")
     assert spec is not None
     one = record("gtr-base", "cqadupstack", 0.5, family="gtr-base")
-    one = replace(one, parts={forum: {} for forum in spec.parts})
+    queries = sum(3 + place for place in range(len(spec.parts)))
+    one = replace(one, parts={forum: {} for forum in spec.parts}, n_queries=queries)
     write(tmp_path, one)
     evidence = Evidence(tmp_path, None, STATED)
     from gtr_beir.report.claims.evidence import Entry

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from tests.report.results import record, write
@@ -32,18 +34,18 @@ NDCG = Measure("ndcg", 10)
 
 
 class Values:
-    """Writes per-query values of systems; a record beside them where it is asked for."""
+    """Writes per-query values of systems, each with its record."""
 
     def __init__(self, folder: Path):
         self._folder = folder
 
     def __call__(
-        self, system: str, dataset: str, *values: float, fingerprint: str | None = None
+        self, system: str, dataset: str, *values: float, fingerprint: str = "1" * 64
     ) -> Path:
         folder = self._folder / system / dataset
         folder.mkdir(parents=True)
-        if fingerprint is not None:
-            write(self._folder, record(system, dataset, 0.5, fingerprint=fingerprint))
+        one = record(system, dataset, 0.5, fingerprint=fingerprint)
+        write(self._folder, replace(one, n_queries=len(values)))
         lines = [f"q{place},{value!r},{value!r}" for place, value in enumerate(values)]
         text = "\n".join(["query_id,ndcg@10,recall@100", *lines, ""])
         (folder / PER_QUERY).write_text(text)
@@ -166,9 +168,11 @@ def test_the_command_shows_the_queries(
 ) -> None:
     """It runs as it is printed, and names the queries in the order in which they lost."""
     assert mine.name == "mine"
-    for label, depth in (("a", "3"), ("b", "1")):
-        run = ["run", "fixed", "-d", "mine", "--label", label, "--depth", depth, "--quiet"]
-        assert cli.main(run) == 0
+    for label in "ab":
+        assert cli.main(["run", "fixed", "-d", "mine", "--label", label, "--quiet"]) == 0
+    lost = results / "b" / "mine" / PER_QUERY
+    table = pd.read_csv(lost, dtype={"query_id": str})
+    table.assign(**{"recall@3": 0.0}).to_csv(lost, index=False)
     capsys.readouterr()
     compare = ["compare", str(results / "a"), str(results / "b"), "--measure", "recall@3"]
     assert cli.main(compare) == 0
@@ -223,7 +227,7 @@ def test_results_of_different_datasets_are_not_compared(values: Values, refused:
     b = values("b", "own", 0.5, 0.5, fingerprint="2" * 64)
     same = values("c", "own", 0.5, 0.5, fingerprint="1" * 64)
     refused(
-        f"{a / 'own'} and {b / 'own'} are of different datasets, or of different copies of one "
+        "a and b ran on different datasets, or on different copies of own "
         "(11111111 and 22222222); run both on the same",
         *("compare", a, b),
         code=2,
@@ -264,7 +268,7 @@ def test_compare_finds_names_folders_and_files(
 
 def test_what_compare_refuses(values: Values, tmp_path: Path) -> None:
     a = values("a", "own", 0.5)
-    with pytest.raises(UsageError, match=r"no queries\.csv in nowhere; give a folder"):
+    with pytest.raises(UsageError, match=r"no record\.json in nowhere or its"):
         compare(a, "nowhere", results_dir=tmp_path)
     with pytest.raises(UsageError, match=f"{MOST + 1} results are too many to compare with A"):
         compare(a, *[a] * (MOST + 1))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.report.results import record
 
 from good_input import GOOD_RUN
 from gtr_beir import cli
-from gtr_beir.records import PER_QUERY
+from gtr_beir.ranking.measures import Measure
+from gtr_beir.records import PER_QUERY, Record
+from gtr_beir.report.comparison.paired import compare_pairs, paired_results
 from refusal import Refused
 
+NDCG = Measure("ndcg", 10)
 pytestmark = pytest.mark.usefixtures("no_network")
 
 
@@ -24,6 +29,8 @@ def values(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / "compared" / system / dataset / PER_QUERY
         path.parent.mkdir(parents=True)
         path.write_text("\n".join(("query_id,ndcg@10,recall@100", *lines)) + "\n")
+        one = record(system, dataset, 0.5, fingerprint=dataset)
+        replace(one, n_queries=len(lines)).write(path.parent)
         return tmp_path / "compared" / system
 
     return write
@@ -74,7 +81,8 @@ def test_compare_of_a_folder_without_results(
 ) -> None:
     (tmp_path / "empty").mkdir()
     refused(
-        f"there is no queries.csv in {place}; give a folder that a run has written",
+        f"there is no record.json in {place} or its datasets' folders; give a folder that a run "
+        "has written",
         *("compare", place, values("b", "q1,0.5,1")),
         code=2,
     )
@@ -100,3 +108,65 @@ def test_compare_of_files_that_are_no_tables(
     path = tmp_path / "values.csv"
     path.write_bytes(content)
     refused(f"{path}: not a per-query file (…)", "compare", path, values("b", "q1,0.5,1"))
+
+
+def test_cqadupstack_is_one_dataset_of_forums_that_count_the_same(tmp_path: Path) -> None:
+    """Twelve forums weigh as one dataset, and a forum of many queries as one of few."""
+    forums = {"cqadupstack/android": 2, "cqadupstack/gis": 6}
+    for system, values in (("a", (0.5, 0.5)), ("b", (0.75, 0.5))):
+        for (forum, queries), value in zip(forums.items(), values, strict=True):
+            folder = tmp_path / system / forum
+            folder.mkdir(parents=True)
+            lines = [f"q{n},{value}" for n in range(queries)]
+            (folder / PER_QUERY).write_text("\n".join(["query_id,ndcg@10", *lines, ""]))
+        one = record(system, "cqadupstack", sum(values) / 2)
+        one = replace(one, parts={forum: {} for forum in forums}, n_queries=8)
+        one.write(tmp_path / system / "cqadupstack")
+    pairing = paired_results(tmp_path / "a", tmp_path / "b", NDCG)
+    (found,) = compare_pairs(pairing.pairs)
+    assert found.dataset == "cqadupstack"
+    assert found.comparison.difference == pytest.approx(0.125), "not 0.0625, the mean over queries"
+    assert (found.comparison.wins, found.comparison.ties) == (2, 6)
+    assert [part.dataset for part in pairing.pairs[0].parts] == list(forums)
+
+
+def test_a_dataset_that_only_one_has_is_told_and_fails_the_gate(
+    values: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = values("a", "q1,0.5,1"), values("b", "q1,0.5,1")
+    values("a", "q1,0.5,1", dataset="lost")
+    values("b", "q1,0.5,1", dataset="new")
+    assert cli.main(["compare", str(a), str(b)]) == 0
+    told = capsys.readouterr().out
+    assert "Not compared, since only A has a result: lost." in told
+    assert "Not compared, since only B has a result: new." in told
+    assert cli.main(["compare", str(a), str(b), "--require", "ndcg@10 >= -0.5"]) == 1
+    assert "is not met by lost (B has no result)" in capsys.readouterr().err
+
+
+def test_a_ranking_that_ends_before_the_measure_is_refused(
+    values: Callable[..., Path], refused: Refused
+) -> None:
+    a, b = values("a", "q1,0.5,1"), values("b", "q1,0.5,1")
+    replace(Record.read(b / "mine"), depth=50).write(b / "mine")
+    refused(
+        "b keeps 50 documents of a query on mine, fewer than Recall@100 looks at; run it deeper, "
+        "or compare by another measure",
+        *("compare", a, b, "--measure", "recall@100"),
+        code=2,
+    )
+    assert cli.main(["compare", str(a), str(b), "--measure", "ndcg@10"]) == 0
+
+
+def test_values_of_fewer_queries_than_the_record_are_damage(
+    values: Callable[..., Path], refused: Refused
+) -> None:
+    a, b = values("a", "q1,0.5,1", "q2,0.5,1"), values("b", "q1,0.5,1", "q2,0.5,1")
+    for system in (a, b):
+        path = system / "mine" / PER_QUERY
+        path.write_text("\n".join(path.read_text().splitlines()[:2]) + "\n")
+    refused(
+        f"{a / 'mine' / PER_QUERY}: it has 1 queries and its record 2; one of the two was changed: "
+        "run again with --again",
+        *("compare", a, b),
+    )

@@ -144,7 +144,7 @@ def test_a_tooltip_says_what_a_value_is_of(opened: Opened, report: Report) -> No
     row = page.locator(".grid:not([hidden]) tr[data-name='dense-a']")
     row.locator("td[data-v]").first.hover()
     told = page.get_by_role("tooltip").inner_text()
-    assert "mean of 10 queries" in told
+    assert "mean of 40 queries" in told
     assert f"95 % interval {cell.low:.4f} to {cell.high:.4f}" in told
     assert cell.note in told, "the signature"
     page.keyboard.press("Escape")

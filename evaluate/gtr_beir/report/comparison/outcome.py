@@ -68,12 +68,14 @@ class Requirement:
 @dataclass(frozen=True)
 class Compared:
     """One result beside A. label: B, C, ...; given: what was asked for; pairs, results: by dataset,
-    in the same order."""
+    in the same order; only_a, only_b: datasets that just one of the two has."""
 
     label: str
     given: str
     pairs: tuple[Paired, ...]
     results: tuple[DatasetComparison, ...]
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,11 +201,18 @@ def outcome_of(
     a: Path, others: Sequence[Path], measure: Measure, requirements: Sequence[Requirement] = ()
 ) -> Outcome:
     """Compare results with A; errors are those of `paired_results`."""
-    pairs = [paired_results(a, other, str(measure)) for other in others]
-    results = iter(compare_pairs([pair for some in pairs for pair in some]))
+    pairings = [paired_results(a, other, measure) for other in others]
+    results = iter(compare_pairs([pair for some in pairings for pair in some.pairs]))
     compared = tuple(
-        Compared(_LABELS[place], str(given), tuple(some), tuple(next(results) for _ in some))
-        for place, (given, some) in enumerate(zip(others, pairs, strict=True))
+        Compared(
+            _LABELS[place],
+            str(given),
+            some.pairs,
+            tuple(next(results) for _ in some.pairs),
+            some.only_a,
+            some.only_b,
+        )
+        for place, (given, some) in enumerate(zip(others, pairings, strict=True))
     )
     required = tuple(
         Required(one, tuple(_failures(one, a, others))) for one in dict.fromkeys(requirements)
@@ -214,10 +223,13 @@ def outcome_of(
 def _failures(requirement: Requirement, a: Path, others: Sequence[Path]) -> Iterator[str]:
     for label, other in zip(_LABELS, others, strict=False):
         whose = f"{label} on " if len(others) > 1 else ""
-        for pair in paired_results(a, other, str(requirement.measure)):
+        pairing = paired_results(a, other, requirement.measure)
+        for pair in pairing.pairs:
             difference = float((pair.b - pair.a).mean())
             if not requirement.met(difference):
                 yield f"{whose}{clean(pair.dataset)} ({signed(difference)})"
+        for name in pairing.only_a:
+            yield f"{whose}{clean(name)} ({label} has no result)"
 
 
 def verdicts(one: Compared, outcome: Outcome) -> list[str]:
@@ -225,8 +237,13 @@ def verdicts(one: Compared, outcome: Outcome) -> list[str]:
     better, worse and undecided, and which."""
     measure, tests, b = outcome.measure, outcome.tests, one.label
     corrected = f", Holm over {tests} tests" if tests > 1 else ""
+    alone = [
+        f"Not compared, since only {whose} has a result: {', '.join(map(clean, names))}."
+        for whose, names in (("A", one.only_a), (b, one.only_b))
+        if names
+    ]
     if len(one.results) == 1:
-        return [_sentence(one.results[0], measure, b, corrected)]
+        return [_sentence(one.results[0], measure, b, corrected), *alone]
     groups: Mapping[str, list[str]] = {"better": [], "worse": [], "": []}
     for result in one.results:
         groups[_word(result)].append(result.dataset)
@@ -238,6 +255,7 @@ def verdicts(one: Compared, outcome: Outcome) -> list[str]:
         f"Of {len(one.results)} datasets {b} is {' and '.join(parts)}; on {len(groups[''])} no "
         f"difference is shown (p < {LEVEL:g}{corrected}).",
         f"The mean of the differences {b} - A is {signed(mean)} {measure.title}.",
+        *alone,
     ]
 
 
@@ -283,7 +301,9 @@ class Lost:
 
 def most_lost(one: Compared, measure: Measure) -> list[Lost]:
     """The queries that lost most on the datasets with the lowest differences; ties by id."""
-    pairs = sorted(one.pairs, key=lambda pair: float((pair.b - pair.a).mean()))
+    # `inspect` looks at one forum at a time.
+    each = [part for pair in one.pairs for part in (pair.parts or (pair,))]
+    pairs = sorted(each, key=lambda pair: float((pair.b - pair.a).mean()))
     found = []
     for pair in pairs[:LOST]:
         values = zip(pair.query_ids, pair.a.tolist(), pair.b.tolist(), strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 import tabulate
 
 from gtr_beir.errors import InputError, UsageError
-from gtr_beir.ranking.significance import Comparison, compare, holm
+from gtr_beir.ranking.measures import Measure
+from gtr_beir.ranking.significance import Comparison, compare, holm, weighted
 from gtr_beir.records import PER_QUERY, RECORD, Record
-from gtr_beir.report.per_query import read_per_query
+from gtr_beir.report.per_query import read_per_query, require_whole
 from gtr_beir.report.rounding import p_value, shown, signed
 
 
@@ -28,8 +29,12 @@ class DatasetComparison:
 
 @dataclass(frozen=True)
 class Paired:
-    """Per-query values of two results on one dataset. a, b: float64[n], in the order of query_ids;
-    file_a, file_b: where they were read."""
+    """Per-query values of two results on one dataset.
+
+    a, b: float64[n], in the order of query_ids; file_a, file_b: where they were read; parts: of a
+    dataset that is a mean of others (CQADupStack), each with its own values; those of the whole are
+    weighted so that every part counts the same.
+    """
 
     dataset: str
     query_ids: tuple[str, ...]
@@ -37,33 +42,89 @@ class Paired:
     b: npt.NDArray[np.float64]
     file_a: Path
     file_b: Path
+    parts: tuple[Paired, ...] = ()
 
 
-def paired_results(a: Path, b: Path, measure: str) -> list[Paired]:
+@dataclass(frozen=True)
+class Pairing:
+    """Two results: the datasets that both have, and the names of those that only one has."""
+
+    pairs: tuple[Paired, ...]
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One dataset of a result. files: of its parts, or its own; record: None of a file alone."""
+
+    files: Mapping[str, Path]
+    record: Record | None
+
+
+def paired_results(a: Path, b: Path, measure: Measure) -> Pairing:
     """The values of every dataset that both results have.
 
-    Raises UsageError if there is none, or if the records beside the values are of different copies
-    of a dataset, and InputError if the files are not over the same queries.
+    a, b: folders of a system, in which only datasets with a record count, folders of one dataset,
+    or per-query files. Raises UsageError if they have no dataset in common, if their records are of
+    different copies of a dataset, or if a ranking ends before the measure does; InputError if the
+    files are not over the same queries.
     """
-    files_a, files_b = _per_query_files(a), _per_query_files(b)
-    shared = [name for name in files_a if name in files_b]
-    named = any(path.is_file() or (path / PER_QUERY).is_file() for path in (a, b))
-    if named and len(files_a) == 1 and len(files_b) == 1:
-        name_a, name_b = next(iter(files_a)), next(iter(files_b))
-        pairs = [(name_a, files_a[name_a], files_b[name_b])]
-    else:
-        pairs = [(name, files_a[name], files_b[name]) for name in shared]
-    if not pairs:
+    of_a, of_b = _sources(a), _sources(b)
+    single = _is_single(a) or _is_single(b)
+    if single and len(of_a) == 1 and len(of_b) == 1:
+        name = next(iter(of_a))
+        return Pairing((_paired(name, of_a[name], next(iter(of_b.values())), measure),))
+    shared = [name for name in of_a if name in of_b]
+    if not shared:
         raise UsageError(f"{a} and {b} have no dataset in common")
-    for _, one, two in pairs:
-        if not (a.is_file() or b.is_file()):
-            _require_one_dataset(one.parent, two.parent)
-    return [_paired(name, one, two, measure) for name, one, two in pairs]
+    return Pairing(
+        tuple(_paired(name, of_a[name], of_b[name], measure) for name in shared),
+        tuple(name for name in of_a if name not in of_b) if not single else (),
+        tuple(name for name in of_b if name not in of_a) if not single else (),
+    )
+
+
+def _is_single(path: Path) -> bool:
+    return path.is_file() or (path / PER_QUERY).is_file() or (path / RECORD).is_file()
+
+
+def _sources(path: Path) -> dict[str, _Source]:
+    """Dataset -> where its values are."""
+    if path.is_file():
+        return {path.parent.name: _Source({path.parent.name: path}, None)}
+    if (path / RECORD).is_file():
+        source = _recorded(path)
+        return {path.name: source}
+    found = {folder.parent.name: _recorded(folder.parent) for folder in _records_in(path)}
+    if not found:
+        raise UsageError(
+            f"there is no {RECORD} in {path} or its datasets' folders; give a folder that a run "
+            "has written"
+        )
+    return found
+
+
+def _records_in(path: Path) -> list[Path]:
+    return sorted(path.glob(f"*/{RECORD}"))
+
+
+def _recorded(folder: Path) -> _Source:
+    record = Record.read(folder)
+    if not record.parts:
+        return _Source({record.dataset: folder / PER_QUERY}, record)
+    # Forums lie beside each other, in the folder of the whole.
+    return _Source(
+        {part: folder / part.rpartition("/")[2] / PER_QUERY for part in record.parts}, record
+    )
 
 
 def compare_pairs(pairs: Sequence[Paired]) -> list[DatasetComparison]:
     """Test every pair; p is corrected over all of them."""
-    results = [(pair.dataset, compare(pair.a, pair.b)) for pair in pairs]
+    results = [
+        (pair.dataset, compare(pair.a, pair.b, parts=[len(part.a) for part in pair.parts]))
+        for pair in pairs
+    ]
     corrected = holm([result.p_randomisation for _, result in results])
     return [
         DatasetComparison(name, result, p)
@@ -71,40 +132,60 @@ def compare_pairs(pairs: Sequence[Paired]) -> list[DatasetComparison]:
     ]
 
 
-def _require_one_dataset(one: Path, two: Path) -> None:
-    """UsageError if the records in two folders are of different datasets."""
-    if not ((one / RECORD).is_file() and (two / RECORD).is_file()):
+def _paired(name: str, one: _Source, two: _Source, measure: Measure) -> Paired:
+    _require_alike(name, one, two, measure)
+    if len(one.files) == 1:
+        (first,), (second,) = one.files.values(), two.files.values()
+        pair = _paired_files(name, first, second, measure)
+        for source, path in ((one, first), (two, second)):
+            if source.record is not None:
+                require_whole(len(pair.query_ids), source.record, path)
+        return pair
+    parts = tuple(
+        _paired_files(part, path, two.files[part], measure) for part, path in one.files.items()
+    )
+    for source in (one, two):
+        if source.record is not None:
+            require_whole(sum(len(p.query_ids) for p in parts), source.record, parts[0].file_a)
+    return Paired(
+        name,
+        tuple(f"{part.dataset}/{query_id}" for part in parts for query_id in part.query_ids),
+        weighted([part.a for part in parts]),
+        weighted([part.b for part in parts]),
+        parts[0].file_a.parent / RECORD,
+        parts[0].file_b.parent / RECORD,
+        parts,
+    )
+
+
+def _require_alike(name: str, one: _Source, two: _Source, measure: Measure) -> None:
+    """UsageError for records of different datasets, or of rankings that end before the measure."""
+    if one.record is None or two.record is None:
         return
-    records = [Record.read(folder) for folder in (one, two)]
-    first, second = (record.fingerprints["dataset"] for record in records)
+    first, second = (record.fingerprints["dataset"] for record in (one.record, two.record))
     if first != second:
         raise UsageError(
-            f"{one} and {two} are of different datasets, or of different copies of one "
-            f"({first[:8]} and {second[:8]}); run both on the same"
+            f"{one.record.system} and {two.record.system} ran on different datasets, or on "
+            f"different copies of {name} ({first[:8]} and {second[:8]}); run both on the same"
         )
+    for record in (one.record, two.record):
+        if record.depth < measure.cut:
+            raise UsageError(
+                f"{record.system} keeps {record.depth:,} documents of a query on {name}, fewer "
+                f"than {measure.title} looks at; run it deeper, or compare by another measure"
+            )
 
 
-def _per_query_files(path: Path) -> dict[str, Path]:
-    if path.is_file():
-        return {path.parent.name: path}
-    if (path / PER_QUERY).is_file():
-        return {path.name: path / PER_QUERY}
-    found = {str(file.parent.relative_to(path)): file for file in sorted(path.rglob(PER_QUERY))}
-    if not found:
-        raise UsageError(f"there is no {PER_QUERY} in {path}; give a folder that a run has written")
-    return found
-
-
-def _paired(name: str, one: Path, two: Path, measure: str) -> Paired:
+def _paired_files(name: str, one: Path, two: Path, measure: Measure) -> Paired:
     columns = []
     for path in (one, two):
         table = read_per_query(path)
-        if measure not in table.columns:
+        if str(measure) not in table.columns:
             raise UsageError(
                 f"{path} has no measure '{measure}'; it has {', '.join(map(str, table.columns))}"
             )
         # In the order of query ids, as a leaderboard draws them: both print the same numbers.
-        columns.append(table[measure].sort_index())
+        columns.append(table[str(measure)].sort_index())
     a, b = columns
     if set(a.index) != set(b.index):
         raise InputError(
