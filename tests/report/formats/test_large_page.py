@@ -113,6 +113,15 @@ def test_arrow_keys_stop_at_the_last_row_that_is_seen(opened: Page) -> None:
     assert told(opened) == "s199 on Two"
 
 
+def test_what_is_told_goes_along_when_the_page_scrolls(opened: Page) -> None:
+    """Of the value that has the focus: walking by keys scrolls."""
+    scrolled = "() => new Promise(done => { addEventListener('scroll', done); scrollBy(0, 40); })"
+    opened.set_viewport_size({"width": 900, "height": 400})
+    opened.locator(f"{ROWS} td[data-v]").first.focus()
+    opened.evaluate(scrolled)
+    assert told(opened) == "s000 on One"
+
+
 def stops(page: Page) -> list[str]:
     """Systems of which the tab key reaches a value."""
     found = page.eval_on_selector_all(

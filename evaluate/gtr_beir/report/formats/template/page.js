@@ -245,7 +245,12 @@
     });
   });
   addEventListener("keydown", (event) => { if (event.key === "Escape") hush(); });
-  addEventListener("scroll", hush, { passive: true });
+  // Walking by keys scrolls: what is told of the value that has the focus goes along with it.
+  addEventListener("scroll", () => {
+    const cell = described;
+    const at = cell && cell === document.activeElement && cell.getBoundingClientRect();
+    if (at && at.bottom > 0 && at.top < innerHeight) tell(cell); else hush();
+  }, { passive: true });
 
   // Two systems on a dataset: the histogram of their per-query differences.
   const pairs = JSON.parse(one("#pairs").textContent);
