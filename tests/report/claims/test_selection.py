@@ -60,7 +60,7 @@ def test_a_record_of_another_copy_does_not_count(tmp_path: Path) -> None:
     assert (one.verdict, one.present, one.needed) == (NOT_RUN, 2, 3)
     assert commands(one.lacks, "r") == ["gtr-beir run gtr-base -d nfcorpus"]
     assert copies([one]) == [
-        "gtr-base on nfcorpus does not count for C9: other records are of another copy "
+        "gtr-base on nfcorpus does not count for C9: other records are of another copy of the data "
         "(bbbbbbbb, not aaaaaaaa); have one copy in the datasets folder and run all on it"
     ]
     head = one.headline

@@ -48,7 +48,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C3",
         "5.1, Table 3",
-        "MARCO, XXL over Base",
+        "MS MARCO, Base to XXL",
         "In-domain quality (MS MARCO dev) rises too.",
         checks.in_domain,
     ),

@@ -222,13 +222,13 @@ def copies(answers: Iterable[Answer]) -> list[str]:
 
 def _copies(system: str, those: Sequence[Apart], held: Mapping[Apart, Sequence[str]]) -> str:
     names = list(dict.fromkeys(apart.dataset for apart in those))
-    ids = dict.fromkeys(id_ for apart in those for id_ in held[apart])
+    ids = sorted({id_ for apart in those for id_ in held[apart]}, key=lambda id_: int(id_[1:]))
     where = names[0] if len(names) == 1 else f"{len(names)} datasets"
     if those[0].here:
-        why = "the datasets folder has another copy"
+        why = "the datasets folder has another copy of the data"
         to_do = "run it again on that one"
     else:
-        why = "other records are of another copy"
+        why = "other records are of another copy of the data"
         to_do = "have one copy in the datasets folder and run all on it"
     if len(names) == 1:
         why += f" ({those[0].chosen[:8]}, not {those[0].copy[:8]})"
