@@ -224,8 +224,8 @@ def test_a_run_of_another_copy_than_the_one_here_is_not_counted(evidence: Eviden
     shown = {q.title: q.own for q in one.quantities}
     assert (shown["COVID, XL"], shown["XL"]) == (None, None)
     assert copies([one]) == [
-        "gtr-xl on trec-covid does not count for C15: the datasets folder has another copy of the data "
-        f"({TOY[:8]}, not another); run it again on that one"
+        "gtr-xl on trec-covid does not count for C15: the datasets folder has another copy of the "
+        f"data ({TOY[:8]}, not another); run it again on that one"
     ]
     others = [size for size in SIZES if size != "gtr-xl"]
     for size in others:
