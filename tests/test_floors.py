@@ -134,7 +134,9 @@ WITHIN = {
     "report/comparison": ["paired", "outcome", "text"],
     "report/claims": [
         "latency",
+        "resampling",
         "evidence",
+        "selection",
         "claim",
         "parts",
         "checks",

@@ -24,7 +24,7 @@ from gtr_beir.report.claims.claim import (
     Answer,
 )
 from gtr_beir.report.claims.commands import commands, gated
-from gtr_beir.report.claims.evidence import SAMPLES, Evidence, resampled_means
+from gtr_beir.report.claims.evidence import Evidence
 from gtr_beir.report.claims.parts import STATED
 from gtr_beir.report.claims.rows import CLAIMS, claim_answers, systems
 
@@ -74,6 +74,25 @@ def everything() -> dict[tuple[str, str], Record]:
     best = found["gtr-xxl", "msmarco"]
     best.measures.update({"mrr@10": 0.388, "recall@1000": 0.99})  # type: ignore[attr-defined]
     return found
+
+
+def test_a_rise_on_all_sets_is_not_what_is_claimed(
+    tmp_path: Path, everything: dict[tuple[str, str], Record]
+) -> None:
+    """C2 says that it is not uniform."""
+    changed = dict(everything)
+    for name in ZERO_SHOT:
+        for step, size in enumerate(SIZES):
+            one = everything[size, name]
+            changed[size, name] = replace(one, measures={**one.measures, "ndcg@10": 0.3 + step / 9})
+    write(tmp_path, *changed.values())
+    found = answers(tmp_path, "C2")["C2"]
+    assert [(s.sentence, s.own, s.published) for s in found.statements] == [
+        ("no step falls on most sets", True, True),
+        ("a step falls on some set", False, True),
+    ]
+    assert found.verdict == DIFFERS
+    assert "it does not hold that a step falls on some set" in found.because
 
 
 def answers(results: Path, *ids: str, intervals: bool = False) -> dict[str, Answer]:
@@ -462,38 +481,6 @@ def test_an_interval_of_a_difference_is_paired(tmp_path: Path) -> None:
     assert first.low == pytest.approx(base.mean() - spread, abs=0.2 * spread)
     assert first.high == pytest.approx(base.mean() + spread, abs=0.2 * spread)
     assert one.statements[0].share == 1
-
-
-def test_datasets_are_drawn_apart_and_systems_alike() -> None:
-    values = np.random.default_rng(2).random(50)
-    a, again, b = (resampled_means(values, name) for name in ("nq", "nq", "fiqa"))
-    assert len(a) == SAMPLES
-    assert (a == again).all()
-    assert abs(np.corrcoef(a, b)[0, 1]) < 0.15
-    large = resampled_means(np.linspace(0, 1, 6_666), "fever")
-    assert len(large) == SAMPLES
-
-
-def test_cqadupstack_is_drawn_forum_by_forum(tmp_path: Path) -> None:
-    from gtr_beir.data.registry import registered
-
-    spec = registered("cqadupstack")
-    assert spec is not None
-    one = record("gtr-base", "cqadupstack", 0.5, family="gtr-base")
-    queries = sum(3 + place for place in range(len(spec.parts)))
-    one = replace(one, parts={forum: {} for forum in spec.parts}, n_queries=queries)
-    write(tmp_path, one)
-    evidence = Evidence(tmp_path, None, STATED)
-    from gtr_beir.report.claims.evidence import Entry
-    from gtr_beir.report.claims.parts import BASE
-
-    entry = Entry(BASE, "cqadupstack", "ndcg@10")
-    assert evidence.samples(entry) is None
-    for place, forum in enumerate(spec.parts):
-        with_queries(tmp_path, one, np.full(3 + place, place / 20), forum)
-    drawn = Evidence(tmp_path, None, STATED).samples(entry)
-    assert drawn is not None
-    assert drawn == pytest.approx(np.full(SAMPLES, sum(range(12)) / 12 / 20))
 
 
 # Text ---------------------------------------------------------------------------------------------

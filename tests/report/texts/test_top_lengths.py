@@ -23,6 +23,7 @@ from gtr_beir.report.claims.commands import commands
 from gtr_beir.report.claims.evidence import Evidence
 from gtr_beir.report.claims.parts import COVID, STATED, TOUCHE
 from gtr_beir.report.claims.rows import claim_answers
+from gtr_beir.report.claims.text import copies
 from gtr_beir.report.texts.top_lengths import (
     KEPT,
     NO_WORDS,
@@ -34,6 +35,8 @@ from gtr_beir.report.texts.top_lengths import (
 )
 
 SIZES = ("gtr-base", "gtr-large", "gtr-xl", "gtr-xxl")
+TOY = "45b2e3aea435e218eb2616b6a97e9158628d9a87945143c2c9b31f65d77759e8"
+"""Fingerprint of the toy corpus below."""
 
 
 def run_of(path: Path, ranked: dict[str, list[str]]) -> Path:
@@ -120,6 +123,7 @@ def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evidence:
     queries = {f"q{n}": "w" for n in range(4)}
     source = write_beir(tmp_path / "s", documents, queries, [(q, "w5", 1) for q in queries])
     dataset = import_beir(source, name="toy", datasets_dir=tmp_path / "toy")
+    assert dataset.fingerprint == TOY
     monkeypatch.setattr(evidence_module, "load_dataset", lambda *_, **__: dataset)
     monkeypatch.setattr(evidence_module, "is_here", lambda *_: True)
     results = tmp_path / "results"
@@ -130,10 +134,10 @@ def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evidence:
     return Evidence(results, tmp_path / "datasets", STATED)
 
 
-def ranked(results: Path, size: str, name: str, *documents: str) -> None:
+def ranked(results: Path, size: str, name: str, *documents: str, copy: str = TOY) -> None:
     """A record, as published, and a run of these documents for every query."""
     version = "v2" if name == TOUCHE else ""
-    one = record(size, name, published(size, name), family=size, version=version)
+    one = record(size, name, published(size, name), family=size, version=version, fingerprint=copy)
     one.write(results / size / name)
     run_of(results / size / name / RUN, {f"q{n}": list(documents) for n in range(4)})
     (results / size / name / KEPT).unlink(missing_ok=True)
@@ -186,7 +190,7 @@ def test_shorter_documents_on_trec_covid(evidence: Evidence) -> None:
     shown = {q.title: q.own for q in judged(evidence, "C15").quantities}
     assert shown["COVID, XXL"] == 4.5
     assert shown["no abstract, XXL"] == 0.5
-    assert shown["median words, XXL over Base"] == pytest.approx(4.5 / 50)
+    assert shown["words, XXL over Base"] == pytest.approx(4.5 / 50)
     ranked(evidence.results, "gtr-xxl", COVID, "w55")
     one = judged(evidence, "C15")
     assert one.because == ("it does not hold that Base is above XXL in median words",)
@@ -209,3 +213,21 @@ def test_a_run_without_its_corpus_asks_for_the_corpus(
         "gtr-beir run gtr-xl -d trec-covid",
         "gtr-beir datasets fetch trec-covid",
     ]
+
+
+def test_a_run_of_another_copy_than_the_one_here_is_not_counted(evidence: Evidence) -> None:
+    """Its documents may have other texts; it is to be run again, not to be fetched."""
+    ranked(evidence.results, "gtr-xl", COVID, "w70", copy="another")
+    one = judged(evidence, "C15")
+    assert (one.verdict, one.present, one.needed) == (NOT_RUN, 3, 4)
+    assert commands(one.lacks, "r") == ["gtr-beir run gtr-xl -d trec-covid"]
+    shown = {q.title: q.own for q in one.quantities}
+    assert (shown["COVID, XL"], shown["XL"]) == (None, None)
+    assert copies([one]) == [
+        "gtr-xl on trec-covid does not count for C15: the datasets folder has another copy of the "
+        f"data ({TOY[:8]}, not another); run it again on that one"
+    ]
+    others = [size for size in SIZES if size != "gtr-xl"]
+    for size in others:
+        ranked(evidence.results, size, COVID, "w70", copy="another")
+    assert judged(evidence, "C15").present == 0, "also where most are of the other copy"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gtr_beir.data.registry import registered
 from gtr_beir.report.claims.claim import (
     PERCENT,
-    RATIO,
     Basis,
     Check,
     Quantity,
@@ -23,7 +23,6 @@ from gtr_beir.report.claims.evidence import (
     TEXT_WORDS,
     WORDS,
     System,
-    Values,
 )
 from gtr_beir.report.claims.parts import (
     ANSERINI,
@@ -51,6 +50,7 @@ from gtr_beir.report.claims.parts import (
     titled,
     wins,
 )
+from gtr_beir.report.claims.resampling import Values
 
 LONGER_ON = ("dbpedia-entity", "fever", "hotpotqa", "signal1m", "trec-news", TOUCHE)
 
@@ -67,7 +67,10 @@ def rise_on_most_sets(basis: Basis) -> Check:
     never = never_falls(names)
     half = len(names) / 2
     most = Statement("no step falls on most sets", never.entries, lambda v: never.formula(v) > half)
-    return Check((never,), (most,))
+    some = Statement(
+        "a step falls on some set", never.entries, lambda v: never.formula(v) < len(names)
+    )
+    return Check((never,), (most, some))
 
 
 def recall_rises(basis: Basis) -> Check:
@@ -112,14 +115,13 @@ def over_retrievers(basis: Basis) -> Check:
     """C7; the baselines' Recall@100 is published by Anserini only, and capped nowhere."""
     names = basis.datasets
     plain = [name for name in names if name not in (COVID, TOUCHE)]
-    said = f"R@100 of {len(plain)}: "
     beaten = lead(XXL, ANSERINI, plain, RECALL)
     return Check(
         (
             lead(XXL, DOCT5QUERY, names),
             mean(XXL, names),
             titled(mean(XXL, names, RECALL), "XXL, Recall@100"),
-            titled(beaten, said + beaten.title),
+            titled(beaten, f"R@100: {beaten.title}"),
         ),
         (
             *(above(XXL, baseline, names) for baseline in RETRIEVERS),
@@ -175,7 +177,7 @@ def ms_marco(_: Basis) -> Check:
     where = ("msmarco",)
     mrr = titled(mean(XXL, where, "mrr@10"), "XXL, MRR@10")
     recall = mean(XXL, where, "recall@1000")
-    deep = Quantity("XXL, Recall@1000", recall.entries, recall.formula, judged=False)
+    deep = replace(recall, title="XXL, Recall@1000", judged=False)
     best = [
         above(XXL, size, where, measure, what)
         for measure, what in (("mrr@10", " in MRR@10"), ("recall@1000", " in Recall@1000"))
@@ -208,7 +210,7 @@ def _medians(dataset: str) -> tuple[Quantity, ...]:
 def longer_documents(_: Basis) -> Check:
     """C14"""
     twice = ratio(XXL, BASE, TOUCHE, WORDS, "Touché words")
-    headline = Quantity(twice.title, twice.entries, twice.formula, RATIO, 2.0, 0.25)
+    headline = replace(twice, stated=2.0, tolerance=0.25, judged=True)
     quantities = [q for name in LONGER_ON for q in _medians(name)]
     statements = tuple(
         above(XXL, BASE, [name], WORDS, f" in median words on {_short(name)}") for name in LONGER_ON
@@ -229,7 +231,7 @@ def shorter_documents(_: Basis) -> Check:
         for size in SIZES
     )
     scores = [mean(size, where) for size in (BASE, XL, XXL)]
-    lengths = ratio(XXL, BASE, COVID, WORDS, "median words")
+    lengths = ratio(XXL, BASE, COVID, WORDS, "words")
     return Check(
         (lead(XXL, XL, where), *scores, lengths, *_medians(COVID), *empty),
         (

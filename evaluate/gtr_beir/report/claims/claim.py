@@ -9,12 +9,14 @@ rounding of the published values allows, plus a tolerance where the claim itself
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.report.claims.evidence import Entry, Evidence, Lack, System, Values
+from gtr_beir.report.claims.evidence import Entry, Evidence, System
+from gtr_beir.report.claims.resampling import Values
+from gtr_beir.report.claims.selection import Apart, Lack, Selection
 
 REPRODUCED, DIFFERS = "REPRODUCED", "DIFFERS"
 NOT_RUN, NOT_CHECKABLE = "NOT RUN", "NOT CHECKABLE"
@@ -151,7 +153,8 @@ class Answer:
     """A claim and what was found. basis: what it is judged over; why_basis: why not over all that
     the paper has, "" where it is; quantities: the first stands in the table; others: the first
     quantity over the other bases, by their words; present, needed: values of own systems on
-    datasets; lacks: what is missing; because: why DIFFERS or NOT CHECKABLE."""
+    datasets; lacks: what is missing; apart: records that are of another copy of a dataset than the
+    others; because: why DIFFERS or NOT CHECKABLE."""
 
     claim: Claim
     verdict: str
@@ -163,6 +166,7 @@ class Answer:
     present: int = 0
     needed: int = 0
     lacks: tuple[Lack, ...] = ()
+    apart: tuple[Apart, ...] = ()
     because: tuple[str, ...] = ()
 
     @property
@@ -175,20 +179,29 @@ def answer(claim: Claim, evidence: Evidence, *, intervals: bool = True) -> Answe
     if claim.check is None:
         return Answer(claim, NOT_CHECKABLE, because=(claim.why_not,))
     checks = {basis: claim.check(basis) for basis in claim.bases}
-    lacks, present, needed = _fewest_lacks(checks, evidence)
-    whole = (basis for basis, check in checks.items() if _has_all(check.entries, evidence))
-    basis = next(whole, None)
-    shown = basis or _most_telling(checks, evidence)
-    check = checks[shown]
-    quantities = tuple(_measured(q, evidence, intervals=intervals) for q in check.quantities)
+    alike = {basis: Selection(evidence, check.entries) for basis, check in checks.items()}
+    any_version = {
+        basis: Selection(evidence, check.entries, any_version=True)
+        for basis, check in checks.items()
+    }
+    fewest = _fewest_lacks(checks, any_version)
+    basis = next((b for b, check in checks.items() if _has_all(check.entries, alike[b])), None)
+    shown = basis or _most_telling(checks, alike)
+    check, held = checks[shown], alike[shown]
+    quantities = tuple(_measured(q, held, intervals=intervals) for q in check.quantities)
     statements = tuple(
-        _judged(statement, evidence, paper=paper, intervals=intervals)
+        _judged(statement, held, paper=paper, intervals=intervals)
         for statement, paper in zip(
             check.statements, checks[claim.bases[0]].statements, strict=True
         )
     )
     others = tuple(
-        (other.words, _measured(c.quantities[0], evidence, any_version=True, intervals=intervals))
+        (
+            other.words,
+            replace(
+                _measured(c.quantities[0], any_version[other], intervals=intervals), judged=False
+            ),
+        )
         for other, c in checks.items()
         if other != shown
     )
@@ -202,45 +215,51 @@ def answer(claim: Claim, evidence: Evidence, *, intervals: bool = True) -> Answe
         quantities,
         statements,
         others,
-        present,
-        needed,
-        lacks,
+        fewest.present,
+        fewest.needed,
+        fewest.lacks,
+        fewest.apart,
         because,
     )
 
 
-def _has_all(entries: Iterable[Entry], evidence: Evidence) -> bool:
-    return all(evidence.own(entry) is not None for entry in entries)
+def _has_all(entries: Iterable[Entry], held: Selection) -> bool:
+    return all(held.own(entry) is not None for entry in entries)
 
 
-def _most_telling(checks: dict[Basis, Check], evidence: Evidence) -> Basis:
+def _most_telling(checks: dict[Basis, Check], held: dict[Basis, Selection]) -> Basis:
     """Of bases that all lack something, the first that has the number in the table."""
-    held = (b for b, check in checks.items() if _has_all(check.quantities[0].entries, evidence))
-    return next(held, next(iter(checks)))
+    telling = (b for b, check in checks.items() if _has_all(check.quantities[0].entries, held[b]))
+    return next(telling, next(iter(checks)))
 
 
-def _fewest_lacks(
-    checks: dict[Basis, Check], evidence: Evidence
-) -> tuple[tuple[Lack, ...], int, int]:
+@dataclass(frozen=True)
+class _Lacks:
+    lacks: tuple[Lack, ...]
+    apart: tuple[Apart, ...]
+    present: int
+    needed: int
+
+
+def _fewest_lacks(checks: dict[Basis, Check], held: dict[Basis, Selection]) -> _Lacks:
     """What is missing over the paper's datasets, of the basis that needs least, with how many
     values are there and how many there should be. An own dataset of another version is there."""
     found = []
     for basis, check in checks.items():
         if not basis.why:
             own = [entry for entry in check.entries if entry.system.command]
-            missing = [(e, lack) for e in own if (lack := evidence.lack(e)) is not None]
+            missing = [(e, lack) for e in own if (lack := held[basis].lack(e)) is not None]
             needed = {(entry.system.command, entry.dataset) for entry in own}
             absent = {(entry.system.command, entry.dataset) for entry, _ in missing}
             lacks = tuple(dict.fromkeys(lack for _, lack in missing))
-            found.append((lacks, len(needed) - len(absent), len(needed)))
+            present = len(needed) - len(absent)
+            found.append(_Lacks(lacks, held[basis].apart, present, len(needed)))
     # The last is what commands without further options bring.
-    return min(reversed(found), key=lambda each: len(each[0]))
+    return min(reversed(found), key=lambda each: len(each.lacks))
 
 
-def _measured(
-    quantity: Quantity, evidence: Evidence, *, intervals: bool, any_version: bool = False
-) -> Measured:
-    published = [evidence.published(entry) for entry in quantity.entries]
+def _measured(quantity: Quantity, held: Selection, *, intervals: bool) -> Measured:
+    published = [held.evidence.published(entry) for entry in quantity.entries]
     known = [value for value in published if value is not None]
     theirs, room = quantity.stated, 0.0
     if theirs is None and len(known) == len(quantity.entries):
@@ -254,18 +273,17 @@ def _measured(
         room = _room(quantity, values, np.array(halves))
     if theirs is not None and quantity.tolerance:
         room = quantity.tolerance * theirs
-    mine = [evidence.own(entry, any_version=any_version) for entry in quantity.entries]
-    held = [value for value in mine if value is not None]
-    if len(held) < len(mine):
-        return Measured(quantity.title, quantity.unit, theirs, room=room, judged=quantity.judged)
-    low = high = None
+    measured = Measured(quantity.title, quantity.unit, theirs, room=room, judged=quantity.judged)
+    mine = [value for entry in quantity.entries if (value := held.own(entry)) is not None]
+    if len(mine) < len(quantity.entries):
+        return measured
+    own = float(quantity.formula(np.array(mine)[:, None])[0])
+    ends = None
     if intervals:
-        samples = _samples(quantity.entries, evidence, any_version=any_version)
-        if samples is not None:
-            low, high = map(float, np.quantile(quantity.formula(samples), [0.025, 0.975]))
-    own = float(quantity.formula(np.array(held)[:, None])[0])
-    judged = quantity.judged and not any_version
-    return Measured(quantity.title, quantity.unit, theirs, own, low, high, room, judged)
+        linear = quantity.unit in (SCORE, LEAD)
+        ends = held.interval(quantity.entries, quantity.formula, linear=linear)
+    low, high = ends or (None, None)
+    return replace(measured, own=own, low=low, high=high)
 
 
 def _room(quantity: Quantity, values: Values, halves: Values) -> float:
@@ -283,25 +301,12 @@ def _room(quantity: Quantity, values: Values, halves: Values) -> float:
     return float(sum(most.values()))
 
 
-def _samples(
-    entries: Sequence[Entry], evidence: Evidence, *, any_version: bool = False
-) -> Values | None:
-    """float64[entries, 1000], None where queries of one are not known."""
-    drawn = [evidence.samples(entry, any_version=any_version) for entry in entries]
-    held = [values for values in drawn if values is not None]
-    return np.stack(held) if len(held) == len(drawn) else None
-
-
-def _judged(
-    statement: Statement, evidence: Evidence, *, paper: Statement, intervals: bool
-) -> Judged:
+def _judged(statement: Statement, held: Selection, *, paper: Statement, intervals: bool) -> Judged:
     """paper: the same statement over the paper's datasets."""
-    own = _holds(statement, [evidence.own(entry) for entry in statement.entries])
-    published = _holds_there(statement, evidence)
-    elsewhere = published is False and _holds_there(paper, evidence) is True
-    samples = None
-    if intervals and own is not None:
-        samples = _samples(statement.entries, evidence)
+    own = _holds(statement, [held.own(entry) for entry in statement.entries])
+    published = _holds_there(statement, held.evidence)
+    elsewhere = published is False and _holds_there(paper, held.evidence) is True
+    samples = held.samples(statement.entries) if intervals and own is not None else None
     share = None if samples is None else float(statement.test(samples).mean())
     return Judged(statement.sentence, own, published, share, judged=not elsewhere)
 

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from gtr_beir.data.registry import benchmark_names, registered, suite
-from gtr_beir.report.claims.evidence import FETCH_IT, RUN_IT, TIME_IT, Lack
 from gtr_beir.report.claims.latency import LATENCY, REPEATS
 from gtr_beir.report.claims.parts import BM25, SIZES
+from gtr_beir.report.claims.selection import FETCH_IT, RUN_IT, TIME_IT, Lack
 
 _SUITES = ("all", "zero-shot", "public")
 

@@ -7,13 +7,9 @@ with the published row's in everything that moves a score.
 from __future__ import annotations
 
 import functools
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.registry import registered
@@ -23,6 +19,7 @@ from gtr_beir.published import PublishedValue, published_values
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import RUN, Record, read_all
 from gtr_beir.report.claims.latency import LATENCY, read_latency
+from gtr_beir.report.claims.resampling import Draws, Values, resampled_documents
 from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.texts.top_lengths import (
     TOP,
@@ -32,18 +29,12 @@ from gtr_beir.report.texts.top_lengths import (
     share_without_words,
 )
 
-Values = npt.NDArray[np.float64]
-
 WORDS, TEXT_WORDS, NO_TEXT = "words@10", "text words@10", "no text@10"
 """Of the first ten documents: median words with the title and without, share without a text."""
 MILLISECONDS = "ms"
 """Of one text of 128 tokens."""
-SAMPLES = 1_000
-"""Resamples for an interval."""
-_SEED = 20211215  # any fixed number: the same records print the same interval
-_DRAWN_AT_ONCE = 1 << 20
 
-_OF_DOCUMENTS: Mapping[str, Callable[[TopLengths], float]] = {
+OF_DOCUMENTS: Mapping[str, Callable[[TopLengths], float]] = {
     WORDS: lambda top: median_words(top.words),
     TEXT_WORDS: lambda top: median_words(top.text_words),
     NO_TEXT: lambda top: share_without_words(top.text_words),
@@ -75,19 +66,6 @@ class Entry:
     measure: str
 
 
-@dataclass(frozen=True)
-class Lack:
-    """What is missing for an entry. what: a run of a system on a dataset, the dataset itself where
-    the run is there, or timings; system, dataset: "" where it is of none."""
-
-    what: str
-    system: str
-    dataset: str
-
-
-RUN_IT, FETCH_IT, TIME_IT = "run", "fetch", "time"
-
-
 def _nothing(_: str) -> None: ...
 
 
@@ -103,8 +81,9 @@ class Evidence:
     datasets: Path | None = None
     stated: Mapping[tuple[str, str, str], tuple[float, int]] = field(default_factory=dict)
     say: Callable[[str], None] = _nothing
-    _found: dict[tuple[Entry, bool], Record | None] = field(default_factory=dict, init=False)
+    _found: dict[tuple[Entry, bool], Sequence[Record]] = field(default_factory=dict, init=False)
     _samples: dict[tuple[str, str, str], Values | None] = field(default_factory=dict, init=False)
+    _opened: dict[str, Dataset | None] = field(default_factory=dict, init=False)
     _tops: dict[Path, TopLengths | None] = field(default_factory=dict, init=False)
 
     @functools.cached_property
@@ -120,11 +99,13 @@ class Evidence:
         return found
 
     @functools.cached_property
-    def _per_query(self) -> PerQuery:
-        return PerQuery(self.results, [one for held in self.records.values() for one in held])
+    def draws(self) -> Draws:
+        records = [one for held in self.records.values() for one in held]
+        return Draws(PerQuery(self.results, records), records)
 
     @functools.cached_property
-    def _latency(self) -> Mapping[str, float]:
+    def latency(self) -> Mapping[str, float]:
+        """Published model -> milliseconds."""
         return read_latency(self.results / LATENCY).medians
 
     def row(self, system: System, dataset: str, measure: str) -> PublishedValue | None:
@@ -142,18 +123,19 @@ class Evidence:
         value = self.stated.get((entry.system.name, entry.dataset, entry.measure), value)
         return None if value is None else (value[0], 0.5 * 10.0 ** -value[1])
 
-    def record(self, entry: Entry, *, any_version: bool = False) -> Record | None:
-        """The own record that counts for an entry. any_version: also one on the registered version
-        of the dataset where the publication has another (Touché-2020)."""
+    def candidates(self, entry: Entry, *, any_version: bool = False) -> Sequence[Record]:
+        """The own records that agree with the published row of an entry in everything but the copy
+        of the dataset, best first. any_version: also those on the registered version of the dataset
+        where the publication has another (Touché-2020)."""
         if (entry, any_version) not in self._found:
-            self._found[entry, any_version] = self._find(entry, any_version)
+            self._found[entry, any_version] = tuple(self._find(entry, any_version))
         return self._found[entry, any_version]
 
-    def _find(self, entry: Entry, any_version: bool) -> Record | None:
+    def _find(self, entry: Entry, any_version: bool) -> Iterator[Record]:
         row = self.row(entry.system, entry.dataset, "ndcg@10")
         if row is None or not entry.system.command:
-            return None
-        of_documents = entry.measure in _OF_DOCUMENTS
+            return
+        of_documents = entry.measure in OF_DOCUMENTS
         cut = TOP if of_documents else Measure.parse(entry.measure).cut
         there = self.records.get(entry.dataset, ())
         for record in sorted(there, key=lambda r: (r.system != entry.system.command, r.system)):
@@ -162,81 +144,51 @@ class Evidence:
             # Judgements have versions, corpora have not: what is ranked first is the same.
             row_here = _of_version(row, record) if any_version or of_documents else row
             if not why_not_compared(record.identity, row_here, cut):
-                return record
-        return None
+                yield record
 
-    def own(self, entry: Entry, *, any_version: bool = False) -> float | None:
-        """The own value; the published one of a system that only the publication has; None where it
-        is missing."""
-        if not entry.system.command:
-            published = self.published(entry)
-            return None if published is None else published[0]
-        if entry.measure == MILLISECONDS:
-            return self._latency.get(entry.system.name)
-        record = self.record(entry, any_version=any_version)
-        if record is None:
-            return None
-        if entry.measure in _OF_DOCUMENTS:
-            top = self._top(record)
-            return None if top is None else _OF_DOCUMENTS[entry.measure](top)
-        return record.measures[entry.measure]
-
-    def lack(self, entry: Entry) -> Lack | None:
-        """What is missing for an entry, None where nothing is."""
-        if self.own(entry, any_version=True) is not None:
-            return None
-        system = entry.system
-        if entry.measure == MILLISECONDS:
-            return Lack(TIME_IT, "", "")
-        record = self.record(entry, any_version=True)
-        if record is not None and self._run(record).is_file():
-            return Lack(FETCH_IT, "", entry.dataset)
-        return Lack(RUN_IT, system.command, entry.dataset)
-
-    def samples(self, entry: Entry, *, any_version: bool = False) -> Values | None:
-        """float64[1000]: the own value over queries that are drawn again, the same ones for every
-        system on a dataset; None where there are no values of single queries."""
-        if not entry.system.command:
-            value = self.own(entry)
-            return None if value is None else np.full(SAMPLES, value)
-        if entry.measure == MILLISECONDS:
-            return None
-        record = self.record(entry, any_version=any_version)
-        if record is None:
-            return None
-        place = (record.system, entry.dataset, entry.measure)
-        if place not in self._samples:
-            self._samples[place] = self._drawn(record, entry.dataset, entry.measure)
-        return self._samples[place]
-
-    def _drawn(self, record: Record, dataset: str, measure: str) -> Values | None:
-        if measure in _OF_DOCUMENTS:
-            top = self._top(record)
-            return None if top is None else _resampled_documents(top, dataset, measure)
-        tables = self._per_query.tables(record)
-        if not tables or any(measure not in table.columns for table in tables):
-            return None
-        means = [
-            # In the order of their ids: systems are drawn alike.
-            resampled_means(np.asarray(table[measure].sort_index(), dtype=np.float64), part)
-            for part, table in zip(record.parts or (dataset,), tables, strict=True)
-        ]
-        return np.asarray(np.mean(means, axis=0))
-
-    def _run(self, record: Record) -> Path:
+    def run(self, record: Record) -> Path:
+        """Where a record's run file is, if it was kept."""
         return self.results / record.system / record.dataset / RUN
 
-    def _top(self, record: Record) -> TopLengths | None:
-        path = self._run(record)
+    def _dataset(self, name: str) -> Dataset | None:
+        """A dataset that is on this machine."""
+        if name not in self._opened:
+            here = is_here(name, datasets_folder(self.datasets))
+            dataset = load_dataset(name, datasets_dir=self.datasets) if here else None
+            assert dataset is None or isinstance(dataset, Dataset)
+            self._opened[name] = dataset
+        return self._opened[name]
+
+    def copy_here(self, name: str) -> str:
+        """The fingerprint of a dataset on this machine, "" where it is not there."""
+        dataset = self._dataset(name)
+        return "" if dataset is None else dataset.fingerprint
+
+    def top(self, record: Record) -> TopLengths | None:
+        """Words of the documents that a record's run has first; None without the run, or without
+        the very dataset that was searched."""
+        path = self.run(record)
         if path not in self._tops:
-            here = is_here(record.dataset, datasets_folder(self.datasets))
-            self._tops[path] = self._read_top(path, record) if here and path.is_file() else None
+            dataset = self._dataset(record.dataset)
+            here = dataset is not None and dataset.fingerprint == record.fingerprints["dataset"]
+            self._tops[path] = (
+                kept_top_lengths(path.parent, record, dataset, self.say)
+                if dataset is not None and here and path.is_file()
+                else None
+            )
         return self._tops[path]
 
-    def _read_top(self, path: Path, record: Record) -> TopLengths:
-        dataset = load_dataset(record.dataset, datasets_dir=self.datasets)
-        assert isinstance(dataset, Dataset)
-        return kept_top_lengths(path.parent, record, dataset, self.say)
+    def document_samples(self, record: Record, measure: str) -> Values | None:
+        """float64[1000]: a number of OF_DOCUMENTS over queries that are drawn again."""
+        place = (record.system, record.dataset, measure)
+        if place not in self._samples:
+            top = self.top(record)
+            self._samples[place] = (
+                None
+                if top is None
+                else resampled_documents(top, record.dataset, OF_DOCUMENTS[measure])
+            )
+        return self._samples[place]
 
     def remarks(self, systems: Iterable[System]) -> Iterator[str]:
         """Records that do not count for any of the systems that they could be taken for, and why,
@@ -264,25 +216,3 @@ def _of_version(row: PublishedValue, record: Record) -> PublishedValue:
     spec = registered(record.dataset)
     usual = spec is not None and record.identity.version == spec.version
     return replace(row, version=record.identity.version) if usual else row
-
-
-def resampled_means(values: Values, stratum: str) -> Values:
-    """float64[1000]: means over queries drawn with replacement from one dataset (`stratum`), whose
-    name decides which: systems are drawn alike, so differences of their means are paired."""
-    n = len(values)
-    means = [values[drawn].mean(axis=1) for drawn in _drawn(n, stratum)]
-    return np.concatenate(means)
-
-
-def _drawn(n: int, stratum: str) -> Iterator[npt.NDArray[np.int64]]:
-    """Rows of n drawn queries, SAMPLES in all, some at a time."""
-    generator = np.random.default_rng([_SEED, zlib.crc32(stratum.encode())])
-    at_once = max(1, _DRAWN_AT_ONCE // n)
-    for start in range(0, SAMPLES, at_once):
-        yield generator.integers(0, n, size=(min(at_once, SAMPLES - start), n))
-
-
-def _resampled_documents(top: TopLengths, stratum: str, measure: str) -> Values:
-    act = _OF_DOCUMENTS[measure]
-    drawn = (row for rows in _drawn(len(top.words), stratum) for row in rows)
-    return np.array([act(TopLengths(top.words[row], top.text_words[row])) for row in drawn])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from gtr_beir.report.claims.claim import (
     Statement,
     Truths,
 )
-from gtr_beir.report.claims.evidence import MILLISECONDS, Entry, System, Values
+from gtr_beir.report.claims.evidence import MILLISECONDS, Entry, System
+from gtr_beir.report.claims.resampling import Values
 
 NDCG, RECALL, CAPPED_RECALL = "ndcg@10", "recall@100", "recall_cap@100"
 TOUCHE, COVID = "webis-touche2020", "trec-covid"
@@ -154,7 +156,7 @@ def ratio(
 
 def titled(quantity: Quantity, title: str) -> Quantity:
     """A quantity under another title."""
-    return Quantity(title, quantity.entries, quantity.formula, quantity.unit)
+    return replace(quantity, title=title)
 
 
 # Statements -------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C2",
         "5.2, Table 3",
-        "sets where no step falls",
+        "sets without a fall",
         "The rise is not uniform: a gain on most sets, not on all.",
         checks.rise_on_most_sets,
         OVER_ALL,
@@ -48,7 +48,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C3",
         "5.1, Table 3",
-        "MS MARCO, XXL over Base",
+        "MS MARCO, Base to XXL",
         "In-domain quality (MS MARCO dev) rises too.",
         checks.in_domain,
     ),
@@ -95,7 +95,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C8",
         "5.2, Fig. 4",
-        "sets where XXL beats BM25",
+        "sets, XXL above BM25",
         "The number of sets on which GTR beats BM25 grows with size.",
         checks.wins_grow,
         OVER_ALL_BM25,
@@ -141,7 +141,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C13",
         "A.3, Table 8",
-        "Recall@100, XXL over Base",
+        "R@100, XXL over Base",
         "Recall@100 rises with size.",
         checks.recall_rises,
         OVER_ALL,
@@ -162,7 +162,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C15",
         "6.3",
-        "TREC-COVID, XXL over XL",
+        "COVID, XXL over XL",
         "On TREC-COVID XXL retrieves shorter documents and falls.",
         checks.shorter_documents,
         remarks=("Documents without an abstract may be why; their share is given.",),
@@ -188,7 +188,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C18",
         "6.1, 6.2, Table 5",
-        "pre-training, fine-tuning",
+        "pre-train, fine-tune",
         "Pre-training and fine-tuning beat either alone, at every size.",
         why_not=_NOT_RELEASED.format("GTR-FT and GTR-PT"),
     ),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import tabulate
 
@@ -23,10 +24,10 @@ from gtr_beir.report.claims.claim import (
     Measured,
 )
 from gtr_beir.report.claims.commands import commands, gated
-from gtr_beir.report.claims.evidence import Lack
+from gtr_beir.report.claims.selection import Apart, Lack
 from gtr_beir.report.formats.markdown import WIDTH
-from gtr_beir.report.plain_text import markdown_text
-from gtr_beir.report.rounding import shown, signed
+from gtr_beir.report.plain_text import clean, markdown_text, wrapped
+from gtr_beir.report.rounding import DECIMALS, shown, signed
 
 TERMINAL = 80
 """Columns of a terminal."""
@@ -35,34 +36,34 @@ TERMINAL = 80
 # Values -----------------------------------------------------------------------------------------
 
 
+_DECIMALS = {PERCENT: 1, COUNT: 0, RATIO: 2, WORDS: 1}
+"""Of units that have not those of a score."""
+
+
 def value_text(value: float | None, unit: str) -> str:
     """A value as its unit is shown, "" for none."""
-    return "" if value is None else _SHOWN.get(unit, shown)(value)
+    if value is None:
+        return ""
+    return _number(value, unit) + (" %" if unit == PERCENT else "")
 
 
-_SHOWN: dict[str, Callable[[float], str]] = {
-    LEAD: signed,
-    PERCENT: lambda value: f"{signed(value, 1)} %",
-    COUNT: lambda value: shown(value, 0),
-    RATIO: lambda value: shown(value, 2),
-    WORDS: lambda value: shown(value, 1),
-}
+def _number(value: float, unit: str) -> str:
+    act = signed if unit in (LEAD, PERCENT) else shown
+    return act(value, _DECIMALS.get(unit, DECIMALS))
 
 
 def interval_text(measured: Measured) -> str:
-    """`0.039 to 0.047`, "" for none."""
+    """`+0.0390 to +0.0470`: signs and decimals are those of the value; "" for none."""
     if measured.low is None or measured.high is None:
         return ""
-    decimals = {PERCENT: 1, COUNT: 0, RATIO: 2, WORDS: 1}.get(measured.unit, 3)
-    return f"{shown(measured.low, decimals)} to {shown(measured.high, decimals)}"
+    return f"{_number(measured.low, measured.unit)} to {_number(measured.high, measured.unit)}"
 
 
 def difference_text(measured: Measured) -> str:
     """Own less published, "" where one is missing."""
     if measured.difference is None:
         return ""
-    decimals = {PERCENT: 1, COUNT: 0, RATIO: 2, WORDS: 1}.get(measured.unit, 4)
-    return signed(measured.difference, decimals)
+    return signed(measured.difference, _DECIMALS.get(measured.unit, DECIMALS))
 
 
 # For a terminal ---------------------------------------------------------------------------------
@@ -80,7 +81,8 @@ def overview(answers: Sequence[Answer], remarks: Sequence[str], results: str) ->
         said = [_continued(command) for command in commands(lacks, results)]
         parts.append("\n".join(["To run:", *said]))
     parts += [gated(lacks)] if gated(lacks) else []
-    parts += remarks
+    # Names in remarks on records are whatever somebody called them.
+    parts += ["\n".join(wrapped(text, TERMINAL)) for text in (*copies(answers), *remarks)]
     parts.append("`gtr-beir claims --id C4` says all about one claim, and what it needs.")
     return "\n\n".join(_for_terminal(part) for part in parts) + "\n"
 
@@ -131,6 +133,7 @@ def in_full(one: Answer, results: str) -> str:
         said = [_continued(command) for command in commands(one.lacks, results)]
         parts.append("\n".join(["To run:", *said]))
     parts += [gated(one.lacks)] if gated(one.lacks) else []
+    parts += ["\n".join(wrapped(text, TERMINAL)) for text in copies([one])]
     return "\n\n".join(_for_terminal(part) for part in [*parts, *claim.remarks]) + "\n"
 
 
@@ -178,16 +181,15 @@ def _other_table(one: Answer) -> str:
 
 
 def _continued(command: str) -> str:
-    """A command in lines that a shell joins again."""
-    return "  " + " \\\n      ".join(_wrapped(command, TERMINAL - 8, ""))
+    """A command in lines that a shell joins again; a results folder may have any name."""
+    return "  " + " \\\n      ".join(_wrapped(clean(command), TERMINAL - 8, ""))
 
 
 def _for_terminal(text: str) -> str:
-    """Prose is wrapped, tables and commands are not; what is not printable is shown as such."""
+    """Prose is wrapped, tables and commands are not."""
     lines = []
     for line in text.splitlines():
-        clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
-        lines += [clean] if len(clean) <= TERMINAL else _wrapped(clean, TERMINAL)
+        lines += [line] if len(line) <= TERMINAL else _wrapped(line, TERMINAL)
     return "\n".join(lines)
 
 
@@ -203,6 +205,34 @@ def _wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
 def _united(answers: Sequence[Answer]) -> list[Lack]:
     """What is missing for any claim; one timing times all sizes."""
     return list(dict.fromkeys(lack for one in answers for lack in one.lacks))
+
+
+def copies(answers: Iterable[Answer]) -> list[str]:
+    """Which records are left aside for their copy of a dataset, for which claims, and what to do;
+    one text for each system, uncleaned."""
+    held: dict[Apart, list[str]] = {}
+    for one in answers:
+        for apart in one.apart:
+            held.setdefault(apart, []).append(one.claim.id)
+    by_system: dict[tuple[str, bool], list[Apart]] = {}
+    for apart in held:
+        by_system.setdefault((apart.system, apart.here), []).append(apart)
+    return [_copies(system, those, held) for (system, _), those in by_system.items()]
+
+
+def _copies(system: str, those: Sequence[Apart], held: Mapping[Apart, Sequence[str]]) -> str:
+    names = list(dict.fromkeys(apart.dataset for apart in those))
+    ids = sorted({id_ for apart in those for id_ in held[apart]}, key=lambda id_: int(id_[1:]))
+    where = names[0] if len(names) == 1 else f"{len(names)} datasets"
+    if those[0].here:
+        why = "the datasets folder has another copy of the data"
+        to_do = "run it again on that one"
+    else:
+        why = "other records are of another copy of the data"
+        to_do = "have one copy in the datasets folder and run all on it"
+    if len(names) == 1:
+        why += f" ({those[0].chosen[:8]}, not {those[0].copy[:8]})"
+    return f"{system} on {where} does not count for {', '.join(ids)}: {why}; {to_do}"
 
 
 # Markdown and JSON ------------------------------------------------------------------------------
@@ -225,8 +255,7 @@ def markdown(answers: Sequence[Answer], remarks: Sequence[str], results: str) ->
         for remark in one.claim.remarks:
             said.setdefault(remark, []).append(one.claim.id)
     told = [f"- {', '.join(ids)}: {remark}" for remark, ids in said.items()]
-    # Names in remarks on records are whatever somebody called them.
-    closing = [gated(_united(answers)), *map(markdown_text, remarks)]
+    closing = [gated(_united(answers)), *map(markdown_text, (*copies(answers), *remarks))]
     parts = ["# Claims of the GTR paper", table, "\n".join(listed)]
     if told:
         parts += ["## Remarks", "\n".join(line for text in told for line in _wrapped(text, WIDTH))]
@@ -267,6 +296,7 @@ def as_json(answers: Sequence[Answer], remarks: Sequence[str], results: str) -> 
             "present": one.present,
             "needed": one.needed,
             "missing": commands(one.lacks, results),
+            "apart": [dataclasses.asdict(apart) for apart in one.apart],
             "quantities": [_quantity_json(q) for q in one.quantities],
             "statements": [
                 {
