@@ -81,8 +81,8 @@ def test_a_folder_that_may_not_be_written_is_named(
         "leaderboard": ("leaderboard", "--results-dir", place),
     }
     refused(
-        f"no permission to write {place}…; choose another folder with --results-dir or "
-        "--datasets-dir",
+        f"no permission to write {place}…; choose another folder with --results-dir, "
+        "--datasets-dir or -o",
         *arguments[command],
     )
     assert list(closed.iterdir()) == []

@@ -122,7 +122,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
         depth=chosen.depth,
         self_matches=chosen.self_matches if concerned else "none",
     )
-    name = chosen.label or identity.name
+    name = name_in_folders(system.identity, chosen)
     fingerprint = system.fingerprint
     if scoring.reranked:
         fingerprint = Digest().add(fingerprint).add(scoring.sha256).hex()
@@ -179,6 +179,16 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
     return record, True
 
 
+def name_in_folders(identity: Identity, options: RunOptions) -> str:
+    """The name that results of a system are kept under, on whatever dataset."""
+    if options.label is not None:
+        return options.label
+    if options.rerank is not None:
+        scoring = Scoring(run_tag(options.rerank), options.depth)
+        identity = replace(identity, scoring=scoring)
+    return identity.name
+
+
 def _rerank_setting(scoring: Scoring) -> dict[str, Any]:
     if not scoring.reranked:
         return {}
@@ -186,7 +196,7 @@ def _rerank_setting(scoring: Scoring) -> dict[str, Any]:
     return {"rerank": about}
 
 
-def _tag(path: Path) -> str:
+def run_tag(path: Path) -> str:
     """A results folder's name, or a run file's, or its folders' where it is called `run`."""
     resolved = path.resolve()
     if resolved.name == RUN:
@@ -208,7 +218,7 @@ def _reranked(chosen: RunOptions, dataset: Dataset) -> tuple[Scoring, Run | None
         )
     run = Run.read(path, dataset)
     cut = Run(run.query_ids, run.doc_rows[:, : chosen.depth], run.scores[:, : chosen.depth])
-    scoring = Scoring(_tag(chosen.rerank), chosen.depth, hash_file(path))
+    scoring = Scoring(run_tag(chosen.rerank), chosen.depth, hash_file(path))
     return scoring, cut.for_queries(dataset.query_ids)
 
 

@@ -283,14 +283,19 @@ def explained(target: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreError(
-                f"no permission to write {target}; choose another folder with --results-dir or "
-                "--datasets-dir"
+                f"no permission to write {target}; choose another folder with --results-dir, "
+                "--datasets-dir or -o"
             ) from error
         if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
             raise StoreError(
                 f"{target} cannot be written ({error.strerror}); choose another place"
             ) from error
         raise
+
+
+def results_folder(given: Path | str | None = None) -> Path:
+    """`given`, else $GTR_BEIR_RESULTS, else results in the current folder."""
+    return Path(given or os.environ.get("GTR_BEIR_RESULTS") or "results")
 
 
 def sync_file(path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 from tests.report.exported import COMMIT, as_mteb
 from tests.report.results import record, write
 
-from gtr_beir import cli
+from gtr_beir import cli, files
 from refusal import Refused, files_in
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -85,9 +87,35 @@ def test_a_leaderboard_with_mtebs_files(
     assert "*mteb/*" in text
     assert "0.64508" in text
     before = files_in(results)
-    refused(
-        f"there is no result of MTEB in {tmp_path}/nowhere; give a folder that holds …",
-        *("leaderboard", "--with", "nowhere"),
-        code=2,
-    )
+    (tmp_path / "a-file").write_text("{}")
+    for name in ("nowhere", "a-file", "a-file/below"):
+        refused(
+            f"there is no result of MTEB in {tmp_path}/{name}; give a folder that holds …",
+            *("leaderboard", "--with", name),
+            code=2,
+        )
     assert files_in(results) == before
+
+
+@pytest.mark.parametrize("form", ["mteb", "model-card"])
+def test_only_the_folder_that_is_written_to_must_be_writable(
+    form: str, results: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write anywhere, so the system's answer on a read-only disk is given here."""
+    write(results, as_mteb())
+    (tmp_path / "disk").mkdir()
+    made = files._new_file
+
+    def refuse(final: Path, mode: str) -> tuple[Path, IO[Any]]:
+        if final.is_relative_to(tmp_path / "disk") or final.is_relative_to(results):
+            raise OSError(errno.EROFS, "Read-only file system", str(final))
+        return made(final, mode)
+
+    monkeypatch.setattr(files, "_new_file", refuse)
+    assert cli.main(["export", form, str(results / "my-encoder@hub")]) == 0
+    refused(
+        f"no permission to write {tmp_path}/disk/…; choose another folder with --results-dir, "
+        "--datasets-dir or -o",
+        *("export", form, results / "my-encoder@hub", "-o", tmp_path / "disk"),
+    )
+    assert files_in(tmp_path / "disk") == {}

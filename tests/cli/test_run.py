@@ -15,6 +15,7 @@ from gtr_beir import cli
 from gtr_beir.cli.closing import WIDTH
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
+from gtr_beir.report.texts.top_lengths import KEPT
 from gtr_beir.systems import base
 from refusal import Refused
 
@@ -172,6 +173,32 @@ def test_the_same_bytes_as_commands_of_their_own(
     assert code.stderr == ""
     assert [line.split()[0] for line in code.stdout.splitlines()] == ["one", "demo"] * 3
     assert kept(tmp_path / "together") == expected
+
+
+@pytest.mark.parametrize("silent", [[], ["-q"]])
+def test_the_page_of_an_experiment_is_the_leaderboards(
+    silent: list[str], datasets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With texts of queries and what lengths do, from the datasets that were searched."""
+    some(tmp_path / "elsewhere", one=8)
+    (tmp_path / "experiment.toml").write_text(
+        'datasets = ["one"]\nreports = ["html", "figures"]\ndatasets_dir = "elsewhere"\n'
+        '[[systems]]\nname = "bm25-flat"\n'
+    )
+    assert cli.main(["run", "experiment.toml", "--results-dir", "r", *silent]) == 0
+    told = capsys.readouterr().err
+    assert ("counting words of the first 10 documents of bm25-flat on one" in told) == (not silent)
+    written = {
+        path.relative_to("r"): path.read_bytes()
+        for path in [Path("r/leaderboard.html"), *Path("r/figures").iterdir()]
+    }
+    page = written[Path("leaderboard.html")].decode()
+    assert "rain 1" in page, "a query's text"
+    assert (Path("r/bm25-flat/one") / KEPT).is_file(), "words were counted"
+    assert Path("figures/top-words.svg") in written
+    command = ["leaderboard", "--format", "html,figures", "--datasets-dir", "elsewhere"]
+    assert cli.main([*command, "--results-dir", "r"]) == 0
+    assert {path: (Path("r") / path).read_bytes() for path in written} == written
 
 
 @pytest.mark.usefixtures("spies")

@@ -167,6 +167,61 @@ def test_wrong_use_is_told_before_anything_is_written(
         assert files_in(tmp_path) == before
 
 
+def test_one_name_for_two_reranked_systems_is_refused(datasets: Path, results: Path) -> None:
+    """A path that is written in two ways is one run; two runs of one name are kept as one."""
+    some(datasets, one=2)
+    bm25, other = results / "bm25-flat", results.parent / "other" / "bm25-flat"
+    for run in (bm25, other):
+        run.mkdir(parents=True)
+    for second in (results / ".." / results.name / "bm25-flat", other):
+        with pytest.raises(UsageError, match=r"would be kept as '.*@rerank-1000-bm25-flat'"):
+            prepare(checkpoints(reranking(bm25), reranking(second)), results_dir=results)
+
+
+@pytest.mark.parametrize("label", [None, "other"])
+def test_a_name_that_only_loading_tells_replaces_nothing(
+    label: str | None, datasets: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checking may not know a name; --again is no leave to replace what the same command made."""
+    some(datasets, one=5)
+    outcomes(checkpoints(choice("bm25-flat")), results)
+    first = reranking(results / "bm25-flat")
+    asked = checkpoints(replace(first, label=label and "late"), replace(first, label=label))
+    monkeypatch.setattr(running, "check_systems", lambda *_, **__: None)
+    found = outcomes(asked, results, again=True)
+    if label:
+        assert [o.system for o in found if o.record] == ["late", "other"]
+        return
+    name = f"{Path(COLBERT_DIR).name}@rerank-1000-bm25-flat"
+    assert found[0].record == Record.read(results / name / "one")
+    assert (found[1].record, found[1].loaded) == (None, False)
+    assert f"an earlier system is kept as '{name}' too" in found[1].why
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "variable", "used"),
+    [
+        ("given", "own", "usual", "given"),
+        (None, "own", "usual", "own"),
+        (None, None, "usual", "usual"),
+        (None, None, "", "results"),
+    ],
+)
+def test_the_results_folder(
+    given: str | None,
+    own: str | None,
+    variable: str,
+    used: str,
+    datasets: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    some(datasets, one=2)
+    monkeypatch.setenv("GTR_BEIR_RESULTS", variable)
+    asked = replace(experiment(["spy-a"], "one"), results_dir=own and Path(own))
+    work = prepare(asked, results_dir=given)
+    assert work.results_dir == work.how[0].results_dir == Path(used)
+
+
 def test_offline_a_model_must_be_here(datasets: Path, results: Path) -> None:
     some(datasets, one=2)
     with pytest.raises(UsageError, match=r"gtr-t5-base' is neither a folder here"):

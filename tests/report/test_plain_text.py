@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -17,9 +19,11 @@ from gtr_beir.report.plain_text import (
     markdown_lines,
     markdown_text,
     shortened,
+    summary_text,
     wrapped,
 )
 
+UNSEEN = "\u200c"
 TEXTS = st.text(
     st.one_of(
         st.characters(exclude_categories=()),
@@ -108,7 +112,7 @@ def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
     assert found.endswith("</p>")
     inside = found.removeprefix("<p>").removesuffix("</p>")
     assert "<" not in inside
-    assert html.unescape(inside) == text
+    assert html.unescape(inside).replace(UNSEEN, "") == text
 
 
 def test_no_line_of_markdown_begins_a_list_or_a_heading() -> None:
@@ -122,6 +126,52 @@ def test_no_line_of_markdown_begins_a_list_or_a_heading() -> None:
 def test_links_are_not_made() -> None:
     """GitHub makes links of bare addresses."""
     assert markdown_text("https://a.org, www.a.org") == "https\\://a.org, www\\.a.org"
+
+
+# What GitHub looks for in the text that a renderer of markdown leaves, after its documents and
+# html-pipeline's MentionFilter: names, formulas, issues, and addresses of mail.
+ANSWERED = [
+    re.compile(r"(?:^|\W)@[a-z0-9]", re.ASCII | re.IGNORECASE),
+    re.compile(r"(?:^|[\s(\[{,.;:|>\"'-])\$\S"),
+    re.compile(r"#[0-9]"),
+    re.compile(r"[\w.+-]@[\w-]+\.\w", re.ASCII),
+]
+MENTIONS = [
+    ("@octocat @Octo-Cat/team (@x) é@octocat", 4),
+    ("$x^2$ and $$y$$, costs $5 or ($6)", 4),
+    ("#12 and me/it#3", 2),
+    ("me@example.org x@y-z.w", 2),
+    ("@@octocat", 1),
+]
+
+
+@pytest.mark.parametrize("write", [markdown_text, summary_text])
+@pytest.mark.parametrize(("text", "count"), MENTIONS)
+def test_github_answers_nothing(write: Callable[[str], str], text: str, count: int) -> None:
+    def answered(shown: str) -> int:
+        return sum(len(pattern.findall(shown)) for pattern in ANSWERED)
+
+    assert answered(text) >= count, "it would"
+    found = MarkdownIt("commonmark", {"html": True}).render(write(text)).strip()
+    shown = html.unescape(found.removeprefix("<p>").removesuffix("</p>"))
+    assert answered(shown) == 0
+    assert shown.replace(UNSEEN, "") == text
+
+
+@given(TEXTS)
+def test_nothing_else_is_put_into_a_text(text: str) -> None:
+    text = text.replace(UNSEEN, "")
+    assert html.unescape(summary_text(text)).replace(UNSEEN, "") == clean(text)
+
+
+@pytest.mark.parametrize("text", ["all-MiniLM@hub", "NDCG@10", "a @ b", "x@", "C# 5", "a@b@bf16"])
+def test_labels_are_copied_as_they_are(text: str) -> None:
+    assert UNSEEN not in markdown_text(text)
+    assert summary_text(text) == html_text(text)
+
+
+def test_a_dollar_is_escaped_for_other_readers_too() -> None:
+    assert markdown_text("$x$") == f"{UNSEEN}\\$x{UNSEEN}\\$"
 
 
 def test_html_is_escaped() -> None:

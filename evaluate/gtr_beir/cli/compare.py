@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gtr_beir.cli.options import Commands, usual_results
+from gtr_beir.cli.options import Commands
+from gtr_beir.files import results_folder
 
 
 def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -49,7 +50,7 @@ def _compare(options: argparse.Namespace) -> None:
         *options.b,
         measure=options.measure,
         require=options.require,
-        results_dir=usual_results(),
+        results_dir=results_folder(),
     )
     print(FORMATS[options.format](outcome), end="", flush=True)
     outcome.require()

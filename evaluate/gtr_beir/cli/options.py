@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from gtr_beir.errors import UsageError
+from gtr_beir.files import results_folder
 from gtr_beir.systems.base import system_classes
 from gtr_beir.systems.options import add_flags, choices, flag
 
@@ -22,20 +22,12 @@ def folders(parser: argparse.ArgumentParser, *, results: bool = False) -> None:
         help="folder of the datasets (default: $GTR_BEIR_DATASETS or datasets_cache)",
     )
     if results:
-        results_folder(parser)
-
-
-def results_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--results-dir",
-        type=Path,
-        default=usual_results(),
-        help="folder of the results (default: $GTR_BEIR_RESULTS or results)",
-    )
-
-
-def usual_results() -> Path:
-    return Path(os.environ.get("GTR_BEIR_RESULTS") or "results")
+        parser.add_argument(
+            "--results-dir",
+            type=Path,
+            default=results_folder(),
+            help="folder of the results (default: $GTR_BEIR_RESULTS or results)",
+        )
 
 
 def quiet(parser: argparse.ArgumentParser) -> None:

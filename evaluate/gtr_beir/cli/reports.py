@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from gtr_beir.errors import UsageError
 
 if TYPE_CHECKING:
     from gtr_beir.report.whole import Report
+
+_MEASURES = "NDCG@10,Recall@100"
 
 
 def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -31,9 +33,9 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--measures",
-        default="NDCG@10,Recall@100",
+        default=_MEASURES,
         metavar="NAMES",
-        help="measures, with a board for each (default: NDCG@10,Recall@100)",
+        help=f"measures, with a board for each (default: {_MEASURES})",
     )
     parser.add_argument(
         "--baseline",
@@ -71,10 +73,8 @@ def add_leaderboard(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _leaderboard(options: argparse.Namespace) -> None:
-    from gtr_beir.data.store import datasets_folder
     from gtr_beir.report.formats import render
     from gtr_beir.report.formats.markdown import markdown
-    from gtr_beir.report.leaderboard import leaderboard
 
     formats = _named(options.format)
     if not formats:
@@ -84,22 +84,54 @@ def _leaderboard(options: argparse.Namespace) -> None:
             raise UsageError(
                 f"there is no format '{name}'; choose from {', '.join(render.WRITTEN)}"
             )
-    report = leaderboard(
+    report = report_for(
+        formats,
         options.results_dir,
-        measures=_named(options.measures),
+        options.datasets_dir,
         baseline="" if options.baseline == "none" else options.baseline,
+        say=lambda sentence: print(sentence, file=sys.stderr),
+        measures=_named(options.measures),
         systems=_named(options.systems),
         datasets=_named(options.datasets),
         sort=options.sort,
         beside=options.beside,
-        datasets_dir=datasets_folder(options.datasets_dir),
-        lengths=bool({"html", "figures"} & set(formats)),
-        say=lambda sentence: print(sentence, file=sys.stderr),
     )
     for path in write_leaderboard(report, formats, options.results_dir, percent=options.percent):
         print(path)
     if options.print:
         print(markdown(report, options.percent))
+
+
+def report_for(
+    formats: Sequence[str],
+    results_dir: Path,
+    datasets_dir: Path | None,
+    *,
+    baseline: str | None,
+    say: Callable[[str], None],
+    measures: Sequence[str] = tuple(_MEASURES.split(",")),
+    systems: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    sort: str = "mean",
+    beside: Sequence[Path] = (),
+) -> Report:
+    """The report of a results folder with all that these formats show: texts of queries, and texts
+    are counted where a figure tells of lengths. The choices are those of `leaderboard`."""
+    from gtr_beir.data.store import datasets_folder
+    from gtr_beir.report.leaderboard import leaderboard
+
+    return leaderboard(
+        results_dir,
+        measures=measures,
+        baseline=baseline,
+        systems=systems,
+        datasets=datasets,
+        sort=sort,
+        beside=beside,
+        datasets_dir=datasets_folder(datasets_dir),
+        lengths=bool({"html", "figures"} & set(formats)),
+        say=say,
+    )
 
 
 def write_leaderboard(

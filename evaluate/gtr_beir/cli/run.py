@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,8 @@ from gtr_beir.cli.options import (
     folders,
     quiet,
     system_flags,
-    usual_results,
 )
-from gtr_beir.cli.reports import write_leaderboard
+from gtr_beir.cli.reports import report_for, write_leaderboard
 from gtr_beir.errors import GtrBeirError, sentence
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     folders(parser, results=True)
     quiet(parser)
     system_flags(parser, shared={"offline"})
-    # None: the results folder is asked of the experiment file first.
+    # None: an experiment file's own folder comes before the usual one.
     parser.set_defaults(act=_run, results_dir=None)
 
 
@@ -78,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
     at_least_one(options, ("block_documents", "threads"))
     work = prepare(
         experiment,
-        results_dir=options.results_dir or experiment.results_dir or usual_results(),
+        results_dir=options.results_dir,
         datasets_dir=options.datasets_dir,
         offline=options.offline,
         block_documents=options.block_documents,
@@ -119,13 +118,14 @@ def _tell(outcome: Outcome) -> None:
 
 def _reported(work: Work, outcomes: Sequence[Outcome], *, quiet: bool) -> bool:
     """Write the leaderboard; a failure is told, and is no reason to hide what was done."""
-    from gtr_beir.report.leaderboard import leaderboard
-
+    say: Callable[[str], None] = (lambda _: None) if quiet else _say
+    formats, baseline = work.experiment.reports, _baseline(work, outcomes)
     try:
-        report = leaderboard(work.results_dir, baseline=_baseline(work, outcomes))
-        for path in write_leaderboard(report, work.experiment.reports, work.results_dir):
-            if not quiet:
-                _say(f"written: {path}")
+        report = report_for(
+            formats, work.results_dir, work.datasets_dir, baseline=baseline, say=say
+        )
+        for path in write_leaderboard(report, formats, work.results_dir):
+            say(f"written: {path}")
     except (GtrBeirError, OSError) as error:
         _say(f"gtr-beir: no leaderboard was written: {sentence(error)}")
         return False

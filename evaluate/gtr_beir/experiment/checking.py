@@ -13,7 +13,7 @@ from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.registry import closest, gated_sentence, registered
 from gtr_beir.data.store import Dataset, is_here
 from gtr_beir.errors import CheckpointError, StoreError, UsageError
-from gtr_beir.evaluation import cannot_rerank
+from gtr_beir.evaluation import cannot_rerank, run_tag
 from gtr_beir.experiment.description import Experiment, SystemChoice
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
@@ -78,7 +78,7 @@ def check_systems(experiment: Experiment, results_dir: Path, *, offline: bool) -
         name = choice.label or expected
         if choice.rerank is not None:
             _require_run(choice.rerank, results_dir, taken)
-            name += "" if choice.label else f"@rerank-{choice.depth}-{choice.rerank}"
+            name += "" if choice.label else f"@rerank-{choice.depth}-{run_tag(choice.rerank)}"
         if name in taken:
             raise UsageError(
                 f"{_both(taken[name].name, choice.name)} would be kept as '{name}'; each needs a "

@@ -15,9 +15,10 @@ from pathlib import Path
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import datasets_folder
 from gtr_beir.errors import GtrBeirError, UsageError, sentence
-from gtr_beir.evaluation import RunOptions, benchmark_or_find
+from gtr_beir.evaluation import RunOptions, benchmark_or_find, name_in_folders
 from gtr_beir.experiment.checking import check_systems, datasets_in_order
-from gtr_beir.experiment.description import Experiment, SystemChoice
+from gtr_beir.experiment.description import Experiment
+from gtr_beir.files import results_folder
 from gtr_beir.memory import give_back
 from gtr_beir.records import Record
 from gtr_beir.systems.base import System, load_system
@@ -72,11 +73,12 @@ def prepare(
 ) -> Work:
     """Check everything that can be checked before the start.
 
-    results_dir, datasets_dir: in the place of the experiment's own; again: replace records that are
+    results_dir, datasets_dir: in the place of the experiment's own, and without either
+    $GTR_BEIR_RESULTS and $GTR_BEIR_DATASETS hold; again: replace records that are
     there; say: is told of datasets that are left out. Raises UsageError for wrong use: nothing has
     been loaded or written then.
     """
-    results = Path(results_dir or experiment.results_dir or "results")
+    results = results_folder(results_dir or experiment.results_dir)
     datasets = datasets_folder(datasets_dir or experiment.datasets_dir)
     if offline:
         experiment = experiment.offline()
@@ -110,7 +112,7 @@ def carry_out(work: Work) -> Iterator[Outcome]:
         system: System | None = None
         try:
             system = load_system(choice.name, choice.options)
-            shown = _name_in_folders(system, choice, taken, place)
+            shown = _own_name(system, how, taken, place)
         except Exception as error:
             why = _why(error, alone=work.pairs == 1)
         for dataset in work.datasets:
@@ -122,12 +124,10 @@ def carry_out(work: Work) -> Iterator[Outcome]:
         _release()
 
 
-def _name_in_folders(
-    system: System, choice: SystemChoice, taken: dict[str, int], place: int
-) -> str:
+def _own_name(system: System, how: RunOptions, taken: dict[str, int], place: int) -> str:
     """The system's name, unless an earlier one has it: their results would replace each other."""
-    name = choice.label or system.identity.name
-    if choice.rerank is None and taken.setdefault(name, place) != place:
+    name = name_in_folders(system.identity, how)
+    if taken.setdefault(name, place) != place:
         raise UsageError(f"an earlier system is kept as '{name}' too; give each a label of its own")
     return name
 

@@ -13,9 +13,15 @@ import unicodedata
 _JOINERS = "\u200c\u200d"
 """Persian, Indic scripts and emoji are written with them."""
 # A star and a less-than that blanks surround are themselves; so is an underscore within a word.
-_MARKUP = re.compile(r"([\\`\[\]>|#~&]|<(?=\S)|(?<=\S)\*|\*(?=\S)|(?<!\w)_|_(?!\w))", re.ASCII)
+_MARKUP = re.compile(r"([\\`\[\]>|#~&$]|<(?=\S)|(?<=\S)\*|\*(?=\S)|(?<!\w)_|_(?!\w))", re.ASCII)
 _LINE_START = re.compile(r"^(\s*)([-+=]|\*(?!\S)|\d+(?=[.)]))")
 _LINK = re.compile(r"(?<=[a-zA-Z]):(?=//)|(?<=www)\.", re.IGNORECASE)
+_UNSEEN = "\u200c"
+"""The non-joiner: no blank, no letter of a name, and nothing to see between Latin letters."""
+# A name after a blank or a sign, an address's host, the number of an issue; GitHub knows ASCII.
+_MENTION = re.compile(
+    r"((?<!\w)@(?=[a-z0-9])|@(?=[\w-]*\.\w)|#(?=[0-9]))", re.ASCII | re.IGNORECASE
+)
 
 
 def clean(text: str) -> str:
@@ -85,8 +91,20 @@ def _break(text: str, width: int) -> int:
 
 
 def markdown_text(text: str) -> str:
-    """Clean, with a backslash before what markdown takes for markup, and no link."""
-    return _LINK.sub(lambda found: "\\" + found[0], _MARKUP.sub(r"\\\1", clean(text)))
+    """Clean, with a backslash before what markdown takes for markup, and no link, mention or
+    formula."""
+    return _LINK.sub(lambda found: "\\" + found[0], _MARKUP.sub(r"\\\1", _unanswered(clean(text))))
+
+
+def _unanswered(text: str) -> str:
+    """GitHub looks for mentions, addresses, issues and formulas in what is left when markdown has
+    been read, where no backslash is seen; so a character that is not seen ends them."""
+    return _MENTION.sub(rf"\1{_UNSEEN}", text).replace("$", f"{_UNSEEN}$")
+
+
+def summary_text(text: str) -> str:
+    """For HTML in a file of markdown, which GitHub searches for mentions and formulas too."""
+    return html_text(_unanswered(clean(text)))
 
 
 def markdown_lines(text: str, width: int) -> list[str]:

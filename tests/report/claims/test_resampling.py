@@ -23,7 +23,11 @@ def draws(results: Path, *records: Record) -> Draws:
 
 def test_datasets_are_drawn_apart_and_systems_alike(tmp_path: Path) -> None:
     values = np.random.default_rng(2).random(50)
-    made = [record(s, name, 0.5, family="f") for s in ("a", "b") for name in ("nq", "fiqa")]
+    made = [
+        replace(record(system, name, 0.5, family="f"), n_queries=50)
+        for system in ("a", "b")
+        for name in ("nq", "fiqa")
+    ]
     write(tmp_path, *made)
     for one in made:
         write_queries(tmp_path, one.system, one.dataset, values.tolist())
@@ -40,7 +44,10 @@ def test_datasets_are_drawn_apart_and_systems_alike(tmp_path: Path) -> None:
 
 def test_what_is_drawn_beside_others_is_what_is_drawn_alone(tmp_path: Path) -> None:
     """Also of a model that is not published, and of a measure that no claim is about."""
-    first, second = record("a", "nq", 0.5, family="f"), record("b", "nq", 0.5)
+    first, second = (
+        replace(one, n_queries=30)
+        for one in (record("a", "nq", 0.5, family="f"), record("b", "nq", 0.5))
+    )
     write(tmp_path, first, second)
     for place, one in enumerate((first, second)):
         values = np.random.default_rng(place).random(30)
@@ -55,7 +62,8 @@ def test_cqadupstack_is_drawn_forum_by_forum(tmp_path: Path) -> None:
     spec = registered("cqadupstack")
     assert spec is not None
     one = record("gtr-base", "cqadupstack", 0.5, family="gtr-base")
-    one = replace(one, parts={forum: {} for forum in spec.parts})
+    queries = sum(3 + place for place in range(len(spec.parts)))
+    one = replace(one, parts={forum: {} for forum in spec.parts}, n_queries=queries)
     write(tmp_path, one)
     assert draws(tmp_path, one).means(one, "ndcg@10") is None
     for place, forum in enumerate(spec.parts):

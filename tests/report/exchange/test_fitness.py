@@ -13,7 +13,13 @@ from tests.report.results import record, write
 from gtr_beir.errors import StoreError, UsageError
 from gtr_beir.identity import Scoring
 from gtr_beir.lengths import Lengths
-from gtr_beir.report.exchange.fitness import values_for_others, why_not_mteb, write_files
+from gtr_beir.report.exchange.fitness import (
+    WRITTEN_BY,
+    signed,
+    values_for_others,
+    why_not_mteb,
+    write_files,
+)
 
 
 def test_an_encoder_as_mteb_runs_it(tmp_path: Path) -> None:
@@ -168,10 +174,40 @@ def test_a_sentence_has_nothing_that_a_terminal_acts_on(tmp_path: Path) -> None:
 
 def test_what_others_wrote_is_not_replaced(tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    write_files({ours: "gtr-beir 1"})
+    mine = str.isdecimal
     theirs.write_text("mteb 2")
+    ours.write_text("1")
     with pytest.raises(UsageError, match="gtr-beir did not write it"):
-        write_files({ours: "gtr-beir 2", theirs: "gtr-beir 2"})
-    assert (ours.read_text(), theirs.read_text()) == ("gtr-beir 1", "mteb 2"), "all or nothing"
-    write_files({ours: "gtr-beir 2"})
-    assert ours.read_text() == "gtr-beir 2"
+        write_files({ours: "2", theirs: "2"}, mine)
+    assert (ours.read_text(), theirs.read_text()) == ("1", "mteb 2"), "all or nothing"
+    write_files({ours: "2"}, mine)
+    assert ours.read_text() == "2"
+
+
+@pytest.mark.parametrize("content", [b"1" * (1 << 22) + b"1", b"1\xff", None])
+def test_what_cannot_be_ours_is_not_replaced(content: bytes | None, tmp_path: Path) -> None:
+    """Larger than any of ours, no text, or a folder."""
+    place = tmp_path / "place"
+    if content is None:
+        place.mkdir()
+    else:
+        place.write_bytes(content)
+    with pytest.raises(UsageError, match="gtr-beir did not write it"):
+        write_files({place: "1"}, lambda _: True)
+    assert place.is_dir() if content is None else place.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"{WRITTEN_BY}: NDCG@10|key:1", True),
+        ("gtr-beir 0.1.0: older", True),
+        ("made like gtr-beir 0.2.0: by hand", False),
+        ("gtr-beir: see there", False),
+        ("gtr-beir is a program: see there", False),
+        ({"gtr-beir 0.2.0: ": 1}, False),
+        (None, False),
+    ],
+)
+def test_signatures(text: object, found: bool) -> None:
+    assert signed(text) is found

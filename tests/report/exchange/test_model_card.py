@@ -71,3 +71,33 @@ def test_it_can_be_written_again_but_not_over_others(card: Path, tmp_path: Path)
     (card / ".eval_results" / "SciFact.yaml").write_text("- theirs\n")
     with pytest.raises(UsageError, match=r"SciFact\.yaml is there already"):
         export_model_card(values, card)
+
+
+MENTIONED = "Values times 100, measured with gtr-beir 0.2.0 at revision `x`."
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("model-index.md", f"# My encoder\n\n{MENTIONED}\n"),
+        ("model-index.md", f"---\nmodel-index:\n- name: x\n---\n{MENTIONED}\n\nAnd more.\n"),
+        ("model-index.md", f"---\nlicense: mit\n---\n\n{MENTIONED}\n"),
+        (".eval_results/SciFact.yaml", "- notes: checked with gtr-beir 0.2.0\n"),
+        (".eval_results/SciFact.yaml", "- notes: 'gtr-beir 0.2.0: x'\n- value: 1\n"),
+        (".eval_results/SciFact.yaml", "# gtr-beir 0.2.0: x\n[]\n"),
+        (".eval_results/SciFact.yaml", "notes: 'gtr-beir 0.2.0: x'\n"),
+        (".eval_results/SciFact.yaml", "- [\n"),
+    ],
+)
+def test_a_file_that_mentions_us_is_not_ours(
+    name: str, theirs: str, card: Path, tmp_path: Path
+) -> None:
+    values = values_for_others(tmp_path / "results" / "my-encoder@hub")
+    before = (card / name).read_text(encoding="utf-8")
+    (card / name).write_text(theirs)
+    with pytest.raises(UsageError, match=r"is there already"):
+        export_model_card(values, card)
+    assert (card / name).read_text() == theirs
+    (card / name).write_text(before.replace("gtr-beir ", "gtr-beir 0.0."), encoding="utf-8")
+    export_model_card(values, card)
+    assert (card / name).read_text(encoding="utf-8") == before, "an older version's is replaced"

@@ -96,3 +96,28 @@ def test_files_of_mteb_stay(exported: Path, tmp_path: Path) -> None:
     (home / "SciFact.json").write_text('{"mteb_version": "2.26.24"}')
     with pytest.raises(UsageError, match=r"SciFact\.json is there already"):
         export_mteb(values, exported)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        '{"task_name": "SciFact", "notes": "checked against gtr-beir 0.2.0: equal"}',
+        '{"signature": "as by gtr-beir 0.2.0: equal"}',
+        '[{"signature": "gtr-beir 0.2.0: in a list"}]',
+        '"signature": "gtr-beir 0.2.0: x"',
+        '{"scores": {"signature": "gtr-beir 0.2.0: x"}}',
+        "[" * 100_000,
+        "",
+    ],
+)
+def test_a_file_that_mentions_us_is_not_ours(theirs: str, exported: Path, tmp_path: Path) -> None:
+    values = values_for_others(tmp_path / "results" / "my-encoder@hub")
+    place = exported / "results" / "me__my-encoder" / COMMIT / "SciFact.json"
+    before = place.read_text(encoding="utf-8")
+    place.write_text(theirs)
+    with pytest.raises(UsageError, match=r"SciFact\.json is there already"):
+        export_mteb(values, exported)
+    assert place.read_text() == theirs
+    place.write_text(before.replace('"gtr-beir ', '"gtr-beir 0.0.'), encoding="utf-8")
+    export_mteb(values, exported)
+    assert place.read_text(encoding="utf-8") == before, "an older version's is replaced"

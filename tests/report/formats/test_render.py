@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from csv import reader
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.report.results import record, write, write_queries
 
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.report.board import OWN, Board, Cell, Column, Line
+from gtr_beir.report.findings import QueryLine, Section
 from gtr_beir.report.formats import render
 from gtr_beir.report.formats.latex import latex
 from gtr_beir.report.formats.markdown import WIDTH, markdown
@@ -20,6 +22,8 @@ from gtr_beir.report.leaderboard import leaderboard
 from gtr_beir.report.whole import Report
 
 HOSTILE = "<script>alert(1)</script>"
+NDCG = Measure("ndcg", 10)
+STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @pytest.fixture
@@ -69,6 +73,25 @@ def test_csv_is_unrounded_and_long(report: Report) -> None:
     assert not values.duplicated(["measure", "dataset", "system", "source"]).any()
     said = frame[frame.kind == "verdict"]
     assert set(said.verdict) >= {"differs", "not compared"}
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r=", "\n=", "=\r="])
+def test_csv_has_no_formula(begin: str) -> None:
+    """What a spreadsheet would run is a text there; numbers and their signs stay."""
+    name = f'{begin}HYPERLINK("http://evil.example","x")'
+    column = Column(name, OWN, "own run", letter=begin, about=name)
+    line = Line(name, {column: Cell(0.5, low=-0.25, note=name, n=3)})
+    query = QueryLine(name, name, {column: -0.5})
+    section = Section("set", name, NDCG, (), {column: {}}, hardest=(query,))
+    report = Report((Board("b", NDCG, (column,), (line,)),), sections=(section,))
+    rows = list(reader(io.StringIO(render.csv(report), newline="")))
+    cells = [cell for row in rows for cell in row]
+    told = "'" + name.replace("\r", "\n")
+    assert cells.count(told) == 4 + 4, "of the value, and of the query"
+    assert len({len(row) for row in rows}) == 1
+    numbers = {"-0.25", "-0.5"}
+    assert {cell for cell in cells if cell.startswith(STARTS)} == numbers
+    assert name in set(report.frame()["query"]), "who reads it from Python has it as it is"
 
 
 def test_percent(report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tests.report.results import record
 
 from doubles import write_beir
+from gtr_beir import files
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import InputError
@@ -24,6 +26,7 @@ from gtr_beir.report.claims.evidence import Evidence
 from gtr_beir.report.claims.parts import COVID, STATED, TOUCHE
 from gtr_beir.report.claims.rows import claim_answers
 from gtr_beir.report.claims.text import copies
+from gtr_beir.report.texts import top_lengths as top_lengths_module
 from gtr_beir.report.texts.top_lengths import (
     KEPT,
     NO_WORDS,
@@ -100,6 +103,25 @@ def test_what_was_counted_is_kept_for_this_very_run(tmp_path: Path, small: Datas
         (folder / KEPT).write_bytes(damage)
         assert kept_top_lengths(folder, other, small, told.append).words[0, 0] == 3
     assert len(told) == 5
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EIO])
+def test_a_folder_that_takes_nothing_is_no_failure(
+    code: int, tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "results" / "gtr-base" / "small"
+    run_of(folder / RUN, {"q1": ["d1"]})
+
+    def refuse(final: Path, _: str) -> None:
+        raise OSError(code, "no", str(final))
+
+    monkeypatch.setattr(files, "_new_file", refuse)
+    found = kept_top_lengths(folder, record("gtr-base", "small", 0.5), small, lambda _: None)
+    assert found.words[0, 0] == 2
+    assert [path.name for path in folder.iterdir()] == [RUN]
+    monkeypatch.setattr(top_lengths_module, "top_lengths", lambda path, _: refuse(path, "rb"))
+    with pytest.raises(OSError, match="no"):  # a run that cannot be read is one
+        kept_top_lengths(folder, record("gtr-base", "small", 0.5), small, lambda _: None)
 
 
 def test_a_run_of_another_corpus_is_told(tmp_path: Path, small: Dataset) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from gtr_beir.report.rounding import as_shown
 
 WRITTEN_BY = f"gtr-beir {gtr_beir.__version__}"
 """What stands in every file, so that ours are told from others' before they are replaced."""
-_OURS = b"gtr-beir"
 DECIMALS, DECIMALS_OF_MEAN = 5, 6
 """As MTEB rounds a task's measures, and the mean of CQADupStack's forums."""
 MAIN_KEY = MAIN.replace("@", "_at_")
@@ -37,7 +36,9 @@ _NAMES = {"p": "precision", "success": "hit_rate"}
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LONGEST_REVISION = 40
+_SIGNED = re.compile(r"gtr-beir [0-9]\S*: ")
 _LARGEST = 1 << 22
+"""Bytes; ours have some kB."""
 
 
 @dataclass(frozen=True)
@@ -235,25 +236,31 @@ def _finished(record: Record) -> datetime.datetime | None:
         return None
 
 
-def write_files(files: Mapping[Path, str]) -> None:
+def write_files(files: Mapping[Path, str], ours: Callable[[str], bool]) -> None:
     """Write all of them, or nothing where one would replace what another program or a person wrote
-    (UsageError)."""
-    _only_ours(files)
+    (UsageError). ours: whether the text of a file is one that was written here."""
+    for path in files:
+        if path.exists() and not _is_ours(path, ours):
+            raise UsageError(
+                f"{path} is there already and gtr-beir did not write it; give another folder with "
+                "-o"
+            )
     for path, text in files.items():
         with atomic_write(path, "w") as handle:
             handle.write(text)
 
 
-def _only_ours(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if not path.exists():
-            continue
-        ours = False
-        if path.is_file():
-            with path.open("rb") as handle:
-                ours = _OURS in handle.read(_LARGEST)
-        if not ours:
-            raise UsageError(
-                f"{path} is there already and gtr-beir did not write it; give another folder with "
-                "-o"
-            )
+def _is_ours(path: Path, ours: Callable[[str], bool]) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as handle:
+        data = handle.read(_LARGEST + 1)
+    try:
+        return len(data) <= _LARGEST and ours(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def signed(text: object) -> bool:
+    """Whether the signature of a file begins as ours do, whatever the version."""
+    return isinstance(text, str) and _SIGNED.match(text) is not None

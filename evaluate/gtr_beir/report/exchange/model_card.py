@@ -10,6 +10,7 @@ is it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ from gtr_beir.report.exchange.fitness import (
     WRITTEN_BY,
     SystemValues,
     TaskValues,
+    signed,
     write_files,
 )
 from gtr_beir.report.rounding import shown
 
 _SHOWN = {MAIN_KEY: "NDCG@10", "recall_at_100": "Recall@100"}
 """Measures of a card, and their titles."""
+_LAST_LINE = re.compile(
+    r"\nValues times 100, measured with gtr-beir [0-9]\S* at revision `[^`\n]*`\.\n\Z"
+)
 
 
 def export_model_card(values: SystemValues, folder: Path) -> Path:
@@ -38,8 +43,23 @@ def export_model_card(values: SystemValues, folder: Path) -> Path:
         for one in values.tasks
         if one.task.path
     }
-    write_files({**files, folder / "model-index.md": card(values)})
+    write_files({**files, folder / "model-index.md": card(values)}, _is_ours)
     return folder
+
+
+def _is_ours(text: str) -> bool:
+    """A card begins and ends as ours do; of results, every entry has our note."""
+    if text.startswith("---\n"):
+        return text.startswith("---\nmodel-index:\n") and _LAST_LINE.search(text) is not None
+    try:
+        entries = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return False
+    return (
+        isinstance(entries, list)
+        and bool(entries)
+        and all(isinstance(one, dict) and signed(one.get("notes")) for one in entries)
+    )
 
 
 def eval_results(one: TaskValues) -> list[dict[str, Any]]:

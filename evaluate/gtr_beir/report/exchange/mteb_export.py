@@ -18,6 +18,7 @@ from gtr_beir.report.exchange.fitness import (
     WRITTEN_BY,
     SystemValues,
     TaskValues,
+    signed,
     write_files,
 )
 from gtr_beir.report.rounding import as_shown
@@ -33,8 +34,16 @@ def export_mteb(values: SystemValues, folder: Path) -> Path:
     # mteb reads no folder without it, so it comes last; a fuller one of mteb's own stays.
     if not (home / MODEL_META).exists():
         files[home / MODEL_META] = _json(model_meta(values))
-    write_files(files)
+    write_files(files, _is_result_of_ours)
     return home
+
+
+def _is_result_of_ours(text: str) -> bool:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and signed(found.get("signature"))
 
 
 def _json(value: dict[str, Any]) -> str:

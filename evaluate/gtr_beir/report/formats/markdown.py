@@ -21,7 +21,7 @@ from gtr_beir.report.formats.layout import (
     shown_lines,
     verdict_rows,
 )
-from gtr_beir.report.plain_text import clean, html_text, markdown_text, no_block, short
+from gtr_beir.report.plain_text import clean, markdown_text, no_block, short, summary_text
 from gtr_beir.report.rounding import shown, signed
 from gtr_beir.report.whole import Report
 
@@ -156,7 +156,7 @@ def _beside_each_other(report: Report, percent: bool) -> Iterator[str]:
         )
         yield ""
     for section in report.sections:
-        title = _cut(section.title, 2 * _TITLE - 20, escaped=html_text)
+        title = _cut(section.title, 2 * _TITLE - 20, escaped=summary_text)
         yield f"<details><summary>{title}</summary>\n"
         yield from _pairs_on(section, report, percent)
         yield from _query_table("Hardest queries", section.hardest, section.measure, percent)

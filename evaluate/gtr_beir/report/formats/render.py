@@ -9,10 +9,24 @@ from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.formats.page import html
 from gtr_beir.report.whole import Report
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
+"""What a formula begins with, and what spreadsheets drop before one."""
+
 
 def csv(report: Report, percent: bool = False) -> str:  # noqa: ARG001  (nothing is rounded here)
-    """One line a value, unrounded, then one a verdict."""
-    return str(report.frame().to_csv(index=False, lineterminator="\n"))
+    """One line a value, unrounded, then one a verdict. A text that a spreadsheet would take for a
+    formula has an apostrophe before it."""
+    frame = report.frame()
+    texts = frame.select_dtypes(exclude="number").map(_no_formula)
+    return str(frame.assign(**texts).to_csv(index=False, lineterminator="\n"))
+
+
+def _no_formula(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    # pandas quotes no carriage return, so one would begin a line, and a cell.
+    plain = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{plain}" if plain.startswith(_FORMULA) else plain
 
 
 FORMATS: dict[str, Callable[[Report, bool], str]] = {

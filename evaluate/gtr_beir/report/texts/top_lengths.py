@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from gtr_beir.data.store import Dataset, join_title_and_text
 from gtr_beir.digests import fingerprint_of
+from gtr_beir.errors import StoreError
 from gtr_beir.files import atomic_write
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import NO_DOCUMENT
@@ -55,8 +56,8 @@ def kept_top_lengths(
         return found
     say(f"counting words of the first {TOP} documents of {record.system} on {record.dataset}")
     found = top_lengths(folder / RUN, dataset)
-    # A folder of others may not be writable; then it is counted again the next time.
-    with contextlib.suppress(PermissionError), atomic_write(kept) as handle:
+    # A folder of others, or a disk, may not take it; then it is counted again the next time.
+    with contextlib.suppress(OSError, StoreError), atomic_write(kept) as handle:
         np.savez_compressed(handle, key=key, words=found.words, text_words=found.text_words)
     return found
 
