@@ -107,6 +107,7 @@ WITHIN = {
     "report": [
         "rounding",
         "plain_text",
+        "inspect_command",
         "notebook",
         "dataset_table",
         "per_query",

@@ -161,6 +161,7 @@ def _say_where(work: Work, outcomes: Sequence[Outcome]) -> None:
 
 
 def _record_line(record: Record) -> str:
+    from gtr_beir.ranking.measures import Measure
     from gtr_beir.report.rounding import shown
 
     values = "  ".join(
@@ -170,6 +171,8 @@ def _record_line(record: Record) -> str:
             ("Recall@100", "recall@100"),
             ("Recall@1000", "recall@1000"),
         )
+        # A ranking that ends before a measure does says nothing by it.
+        if Measure.parse(name).cut <= record.depth
     )
     return (
         f"{record.dataset}  {record.system}  {values}  {record.n_queries:,} queries  "

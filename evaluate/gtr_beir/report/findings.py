@@ -137,7 +137,8 @@ class Section:
     """One dataset that own systems were run on.
 
     dataset: its name, title: of its line; measure: that queries are looked at by; about: name and
-    value of what is known of it; cells: every measure of every own column; hardest: the queries
+    value of what is known of it; cells: every measure of every own column; labels: each
+    column's name in the results folder; hardest: the queries
     with the lowest mean over all systems; disagreements: those whose values lie farthest apart;
     contrast: the baseline and the best of the others, or the two best, None where there are no two;
     top_words: median words of the first ten documents; by_query, by_document: values by the length
@@ -149,6 +150,7 @@ class Section:
     measure: Measure
     about: tuple[tuple[str, str], ...]
     cells: Mapping[Column, Mapping[Measure, Cell]]
+    labels: Mapping[Column, str] = field(default_factory=dict)
     hardest: tuple[QueryLine, ...] = ()
     disagreements: tuple[QueryLine, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -63,6 +63,7 @@ def sections_of(
                 measure=measure,
                 about=tuple(_about(here[0])),
                 cells={columns[r.system, r.dataset]: _cells(r, per_query) for r in here},
+                labels={columns[r.system, r.dataset]: r.system for r in here},
                 hardest=hardest,
                 disagreements=disagreements,
                 warnings=tuple(line for record in here for line in _warnings(record)),

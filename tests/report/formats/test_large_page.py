@@ -160,7 +160,15 @@ def test_a_querys_command_is_one_for_the_shell() -> None:
     """An id is anybody's, and the line is there to be copied."""
     column = Column("my system", OWN, "own run")
     query = QueryLine("1; rm -rf ~", "", {column: 0.5})
-    section = Section("own-set", "own-set", Measure("ndcg", 10), (), {column: {}}, (query,))
+    section = Section(
+        dataset="own-set",
+        title="own-set",
+        measure=Measure("recall", 100),
+        about=(),
+        cells={column: {}},
+        labels={column: "my label"},
+        hardest=(query,),
+    )
     text = html(Report(large().boards, sections=(section,)))
-    command = "gtr-beir inspect 'my system' -d own-set --query '1; rm -rf ~'"
+    command = "gtr-beir inspect 'my label' -d own-set --measure recall@100 --query '1; rm -rf ~'"
     assert command.replace("'", "&#39;") in text

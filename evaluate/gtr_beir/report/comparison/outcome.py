@@ -4,7 +4,6 @@ a difference must meet."""
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from gtr_beir.report.comparison.paired import (
     comparison_table,
     paired_results,
 )
+from gtr_beir.report.inspect_command import inspect_command
 from gtr_beir.report.notebook import output, paragraph
 from gtr_beir.report.plain_text import clean
 from gtr_beir.report.rounding import p_value, shown, signed
@@ -325,14 +325,8 @@ def _command(pair: Paired, queries: Sequence[str], measure: Measure) -> str:
     if not all(file.is_file() for file in files):
         return ""
     dataset = Record.read(folders[0]).dataset
-    arguments = ["inspect", *(str(_system(folder, dataset)) for folder in folders), "-d", dataset]
-    if measure != Measure("ndcg", 10):
-        arguments += ["--measure", str(measure)]
-    for query in queries:
-        arguments += [f"--query={query}"] if query.startswith("-") else ["--query", query]
-    if any(clean(argument) != argument for argument in arguments):
-        return ""
-    return f"gtr-beir {shlex.join(arguments)}"
+    systems = [str(_system(folder, dataset)) for folder in folders]
+    return inspect_command(systems, dataset, queries, measure)
 
 
 def _system(folder: Path, dataset: str) -> Path:

@@ -9,13 +9,13 @@ import base64
 import functools
 import hashlib
 import importlib.resources
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from gtr_beir.data.registry import registered
 from gtr_beir.ranking.measures import MEASURES, Measure
 from gtr_beir.report.board import GROUPS, LEVEL, OWN, Cell, Column, Line
 from gtr_beir.report.figures.collection import figures_of
@@ -29,6 +29,7 @@ from gtr_beir.report.formats.layout import (
     reasons,
     verdict_rows,
 )
+from gtr_beir.report.inspect_command import inspect_command
 from gtr_beir.report.rounding import p_value, shown, signed
 from gtr_beir.report.whole import Report
 
@@ -289,8 +290,12 @@ def _queries(
     percent: bool,
 ) -> dict[str, Any]:
     held = [column for column in columns if column in lines[0].values]
-    names = [column.name for column in held[:2]]
-    words = ["inspect", *names, "-d", section.dataset, "--query", lines[0].query_id]
+    systems = [section.labels[column] for column in held[:2] if column in section.labels]
+    spec = registered(section.dataset)
+    command = ""
+    if not (spec and spec.parts):  # `inspect` looks at one forum at a time
+        queries = [lines[0].query_id]
+        command = inspect_command(systems, section.dataset, queries, section.measure)
     return {
         "title": f"{title}, by {section.measure.title}",
         "heads": [column.name for column in held],
@@ -302,5 +307,5 @@ def _queries(
             }
             for line in lines
         ],
-        "command": f"gtr-beir {shlex.join(words)}",
+        "command": command,
     }

@@ -95,7 +95,8 @@
           // Values of another thing (capped recall, first judgements) are not held against others.
           const alike = base && cell.dataset.apart === base.row.cells[place].dataset.apart;
           const difference = alike ? value - base.values[place] : NaN;
-          if (!difference) {
+          // What is published to three digits is not above or below what is shown to four.
+          if (!(Math.abs(difference) >= 0.0005)) {
             if (cell.style.backgroundColor) cell.style.backgroundColor = "";
             return;
           }
