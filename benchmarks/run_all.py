@@ -28,6 +28,7 @@ LEVELS: dict[str, list[tuple[str, str, list[str]]]] = {
         ("Latency", "latency.py", ["--sizes", "base", "--repeat", "5"]),
         ("ColBERT", "colbert.py", ["--documents", "300", "--sizes", "2000"]),
         ("Scale", "scale.py", ["--profile", "fever", "--documents", "100000", "--bm25"]),
+        ("Reports", "report.py", ["--systems", "4"]),
     ],
     "full": [
         ("Search and measures", "search.py", ["--repeat", "3"]),
@@ -41,6 +42,7 @@ LEVELS: dict[str, list[tuple[str, str, list[str]]]] = {
         ("ColBERT", "colbert.py", []),
         ("FEVER's size", "scale.py", ["--profile", "fever", "--bm25"]),
         ("BioASQ's size", "scale.py", ["--profile", "bioasq"]),
+        ("Reports", "report.py", []),
     ],
 }
 NEED_SCIFACT = (

@@ -58,7 +58,7 @@ def _table(columns: str, rows: Sequence[str], caption: str) -> str:
         [
             "",
             r"\begin{table}[ht]",
-            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{caption}}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
