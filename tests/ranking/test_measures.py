@@ -9,6 +9,7 @@ import math
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytrec_eval
 from beir.retrieval.evaluation import EvaluateRetrieval
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.report.results import record, write
 
 from doubles import SHARED, write_beir
 from gtr_beir import cli
@@ -200,6 +202,7 @@ def test_compare_understands_a_measure_as_it_is_printed(
     for name in "ab":
         (tmp_path / name / "mine").mkdir(parents=True)
         (tmp_path / name / "mine" / "queries.csv").write_text("query_id,ndcg@10\nq1,0.25\n")
+        write(tmp_path, replace(record(name, "mine", 0.25), n_queries=1))
     folders = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--measure"]
     assert cli.main([*folders, "NDCG@10"]) == 0
     assert "0.2500" in capsys.readouterr().out

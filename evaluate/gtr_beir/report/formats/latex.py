@@ -53,12 +53,12 @@ def _pieces(board: Board, percent: bool) -> list[tuple[Column, ...]]:
     return next(narrow)
 
 
-def _table(columns: str, rows: Sequence[str], caption: str) -> str:
+def _table(columns: str, rows: Sequence[str], caption: str, size: str = "footnotesize") -> str:
     return "\n".join(
         [
             "",
             r"\begin{table}[ht]",
-            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+            rf"\centering\{size}\setlength{{\tabcolsep}}{{3pt}}",
             rf"\caption{{{caption}}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
@@ -165,6 +165,7 @@ def _verdict_table(verdicts: Sequence[Verdict], percent: bool) -> str:
         rows,
         rf"{_text(verdicts[0].measure)}: own values, with 95\,\% intervals, beside published ones. "
         + " ".join(said),
+        size="scriptsize",
     )
 
 
