@@ -6,17 +6,17 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gtr_beir.ranking.measures import Measure
 from gtr_beir.report.rounding import shown
 
 if TYPE_CHECKING:
     from gtr_beir.experiment.running import Outcome, Work
 
-_MEASURE = Measure("ndcg", 10)
 WIDTH = 80
 _LONGEST = 18
 """Characters of a system's or a dataset's name in the table."""
 _GAP = 2
+_CUT = 10
+"""Of NDCG, which the table shows."""
 
 
 def closing_table(work: Work, outcomes: Sequence[Outcome]) -> str:
@@ -52,8 +52,8 @@ def _cell(outcome: Outcome | None, reasons: Sequence[str]) -> str:
         return "left  "
     if outcome.record is None:
         return f"failed [{reasons.index(outcome.why) + 1}]  "
-    known = outcome.record.depth >= _MEASURE.cut  # else the ranking ends before the measure does
-    value = shown(outcome.record.measures[str(_MEASURE)]) if known else "done"
+    known = outcome.record.depth >= _CUT  # else the ranking ends before the measure does
+    value = shown(outcome.record.measures[f"ndcg@{_CUT}"]) if known else "done"
     return value + (" *" if outcome.found else "  ")
 
 
@@ -61,7 +61,7 @@ def _tables(
     rows: Sequence[str], names: Sequence[str], columns: Sequence[Sequence[str]]
 ) -> list[str]:
     """Tables of at most 80 columns, each with the datasets at the left."""
-    title = _MEASURE.title
+    title = f"NDCG@{_CUT}"
     first = max(len(text) for text in (title, *rows))
     tables: list[list[int]] = [[]]
     widths = [max(map(len, (name, *cells))) for name, cells in zip(names, columns, strict=True)]
