@@ -113,12 +113,14 @@ WITHIN = {
         "per_query",
         "board",
         "findings",
-        "pairs",
+        "naming",
         "verdicts",
+        "pairs",
         "own",
         "texts",
         "sections",
         "whole",
+        "boards",
         "exchange",
         "leaderboard",
         "figures",
@@ -199,10 +201,13 @@ def test_no_module_takes_the_name_of_a_dependency() -> None:
     assert not names & {"datasets", "ray", "logging", "types", "beir", "torch", "json"}
 
 
-def test_import_is_light_and_quick() -> None:
+@pytest.mark.parametrize("module", ["gtr_beir", "gtr_beir.__main__"])
+def test_import_is_light_and_quick(module: str) -> None:
+    """Also that of the command line, so that --help and a typo are answered at once."""
     code = (
-        "import sys, gtr_beir\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'pyarrow'} & set(sys.modules)\n"
+        f"import sys, {module}\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'pyarrow', 'matplotlib', 'jinja2'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     seconds = []

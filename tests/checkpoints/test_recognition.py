@@ -21,6 +21,8 @@ from gtr_beir.checkpoints.recognition import Recognition, recognise
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.published import published_values
 from gtr_beir.report.findings import Verdict
+from gtr_beir.report.naming import names_of
+from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.verdicts import verdicts_on
 
 COMMIT = "a" * 40
@@ -237,7 +239,8 @@ def held_against_gtr_base(path: Path, label: str, tmp_path: Path) -> list[Verdic
     system = load_system(str(path), device="cpu", offline=True)
     demo = load_dataset("demo", datasets_dir=tmp_path / "datasets")
     record = benchmark(system, demo, results_dir=tmp_path / "results", label=label)
-    return verdicts_on([record], [replace(value, dataset="demo")])
+    published = [replace(value, dataset="demo")]
+    return verdicts_on(names_of([record]), published, PerQuery(None, [record]))
 
 
 def test_the_true_weights_are_compared_under_any_label(

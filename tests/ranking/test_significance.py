@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from tests.intervals import mean_interval
 
 from gtr_beir.ranking.significance import (
     Comparison,
     compare,
     holm,
-    mean_interval,
     mean_intervals,
     weighted,
 )

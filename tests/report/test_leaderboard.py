@@ -18,6 +18,8 @@ from gtr_beir.report.board import BETTER, DIFFERS, GTR, OWN, WORSE, Board, Cell,
 from gtr_beir.report.formats.layout import show
 from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.leaderboard import leaderboard
+from gtr_beir.report.naming import names_of
+from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.verdicts import verdicts_on
 from gtr_beir.report.whole import Report
 
@@ -201,9 +203,9 @@ def test_verdicts_are_at_the_published_precision(tmp_path: Path) -> None:
     close = record("close", "scifact", value.value + 0.0004, family="gtr-base")
     far = record("far", "scifact", value.value + 0.0006, family="gtr-base")
     hub = record("hub", "scifact", value.value, protocol="hub", family="gtr-base")
-    found = {
-        (v.system, v.source): v for v in verdicts_on([close, far, hub]) if v.measure == "ndcg@10"
-    }
+    records = [close, far, hub]
+    verdicts = verdicts_on(names_of(records), published_values(), PerQuery(None, records))
+    found = {(v.system, v.source): v for v in verdicts if v.measure == "ndcg@10"}
     assert found["close", "GTR paper"].word == "reproduced"
     assert found["far", "GTR paper"].word == "differs"
     assert found["hub", "GTR paper"].word == "not compared"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.intervals import mean_interval
 from tests.report.results import record, write, write_queries
 
 from doubles import write_beir
@@ -14,9 +15,9 @@ from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.lengths import Lengths
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.ranking.significance import mean_interval
 from gtr_beir.records import PER_QUERY, Record
 from gtr_beir.report.findings import QueryLine, Section
+from gtr_beir.report.naming import names_of
 from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.sections import SHOWN, sections_of
 
@@ -40,7 +41,7 @@ def results(folder: Path, values: dict[str, list[float]], dataset: str = "own-se
 
 
 def section(folder: Path, records: list[Record], baseline: str = "", **how: object) -> Section:
-    (found,) = sections_of(records, PerQuery(folder, records), NDCG, baseline, **how)  # type: ignore[arg-type]
+    (found,) = sections_of(names_of(records), PerQuery(folder, records), NDCG, baseline, **how)  # type: ignore[arg-type]
     return found
 
 
@@ -163,7 +164,7 @@ def test_texts_are_those_of_the_very_dataset(dataset: Dataset, tmp_path: Path) -
 def test_datasets_of_one_name_are_sections_of_their_own(tmp_path: Path) -> None:
     one = record("a", "own-set", 0.5, fingerprint="1" * 64)
     two = record("b", "own-set", 0.5, fingerprint="2" * 64)
-    found = sections_of([one, two], PerQuery(None, [one, two]), NDCG)
+    found = sections_of(names_of([one, two]), PerQuery(None, [one, two]), NDCG)
     assert [section.title for section in found] == ["own-set [11111111]", "own-set [22222222]"]
     assert ("fingerprint", "2" * 64) in found[1].about
 

@@ -140,12 +140,6 @@ def _as_far(
     return np.abs(flipped) >= np.abs(observed) - _ROUNDING
 
 
-def mean_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of a mean over queries; see `mean_intervals`."""
-    low, high = mean_intervals(np.asarray(values)[:, None])
-    return float(low[0]), float(high[0])
-
-
 def mean_intervals(
     values: npt.NDArray[np.float64], *, parts: Sequence[int] = (), samples: int = RESAMPLES
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

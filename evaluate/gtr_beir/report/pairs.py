@@ -6,7 +6,6 @@ corrected together, by Holm's method.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -27,12 +26,9 @@ from gtr_beir.ranking.significance import (
 )
 from gtr_beir.report.board import LEVEL
 from gtr_beir.report.findings import Overall, Pair
+from gtr_beir.report.naming import MOST
 from gtr_beir.report.per_query import Values
 
-LETTERS = string.ascii_lowercase
-"""What systems are called beside values that are better than theirs."""
-MOST = len(LETTERS)
-"""Systems that are tested beside each other."""
 EDGES = tuple(step / 10 - 1.05 for step in range(22))
 """Edges of the bins of per-query differences: the middle one holds those of less than 0.05."""
 

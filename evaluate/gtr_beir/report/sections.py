@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from gtr_beir.ranking.significance import mean_intervals
 from gtr_beir.records import Record
 from gtr_beir.report.board import Cell, Column
 from gtr_beir.report.findings import Contrast, QueryLine, Section
-from gtr_beir.report.own import columns_of, title_of_record, titles_of
+from gtr_beir.report.naming import Names
 from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.texts.by_length import NO_LENGTHS, lengths_of
 from gtr_beir.report.texts.token_counts import Opened
@@ -26,7 +26,7 @@ SHOWN = 10
 
 
 def sections_of(
-    records: Sequence[Record],
+    names: Names,
     per_query: PerQuery,
     measure: Measure,
     baseline: str = "",
@@ -35,26 +35,24 @@ def sections_of(
     lengths: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Section]:
-    """A section for each dataset that records are of.
+    """A section for each dataset that the records are of.
 
     measure: that queries are looked at by; baseline: the own system that a reader compares with, ""
     for none; datasets_dir: where texts are read, if the very dataset is there; None: no texts are;
     lengths: whether texts are counted, which takes a while, after `say` was told.
     """
-    titles = titles_of(records)
-    columns = columns_of(records)
     opened: Opened = {}
     found = []
-    for title in dict.fromkeys(titles.values()):
-        here = [r for r in records if title_of_record(r, titles) == title]
-        held = {columns[r.system, r.dataset]: per_query.of(r, measure) for r in here}
+    for title in dict.fromkeys(names.titles.values()):
+        here = [record for record in names.records if names.title(record) == title]
+        held = {names.column(record): per_query.of(record, measure) for record in here}
         values = {column: of for column, of in held.items() if of is not None}
         dataset = None if datasets_dir is None else _dataset(here[0], datasets_folder(datasets_dir))
         texts = dict(zip(dataset.query_ids, dataset.query_texts, strict=True)) if dataset else {}
         hardest, disagreements = _queries(values, texts)
         counted = NO_LENGTHS
         if dataset is not None and lengths:
-            records_of = {columns[r.system, r.dataset]: r for r in here}
+            records_of = {names.column(record): record for record in here}
             counted = lengths_of(dataset, records_of, values, per_query.results, opened, say)
         found.append(
             Section(
@@ -62,8 +60,8 @@ def sections_of(
                 title=title,
                 measure=measure,
                 about=tuple(_about(here[0])),
-                cells={columns[r.system, r.dataset]: _cells(r, per_query) for r in here},
-                labels={columns[r.system, r.dataset]: r.system for r in here},
+                cells={names.column(record): _cells(record, per_query) for record in here},
+                labels={names.column(record): record.system for record in here},
                 hardest=hardest,
                 disagreements=disagreements,
                 warnings=tuple(line for record in here for line in _warnings(record)),

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from tests.intervals import mean_interval
 from tests.report.results import record, write, write_queries
 
 from gtr_beir.published import published_values
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.ranking.significance import compare, mean_interval
+from gtr_beir.ranking.significance import compare
 from gtr_beir.records import Record
 from gtr_beir.report.claims.claim import NOT_RUN, REPRODUCED, Answer
 from gtr_beir.report.claims.commands import commands

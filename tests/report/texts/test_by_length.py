@@ -22,6 +22,7 @@ from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import RUN, Record
 from gtr_beir.report.board import OWN, Column
 from gtr_beir.report.findings import LengthBin
+from gtr_beir.report.naming import names_of
 from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.sections import sections_of
 from gtr_beir.report.texts.by_length import NO_LENGTHS, lengths_of
@@ -195,6 +196,10 @@ def test_forums_have_no_texts_here(tmp_path: Path) -> None:
     whole = record("one", "cqadupstack", 0.5)
     forum = replace(whole, parts={"cqadupstack/gis": whole.measures})
     (section,) = sections_of(
-        [forum], PerQuery(None, [forum]), Measure("ndcg", 10), datasets_dir=tmp_path, lengths=True
+        names_of([forum]),
+        PerQuery(None, [forum]),
+        Measure("ndcg", 10),
+        datasets_dir=tmp_path,
+        lengths=True,
     )
     assert (section.by_query, section.by_document, dict(section.top_words)) == ((), (), {})
