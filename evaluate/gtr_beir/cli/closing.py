@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gtr_beir.report.plain_text import printable
 from gtr_beir.report.rounding import shown
 
 if TYPE_CHECKING:
@@ -91,11 +92,6 @@ def fitted(name: str) -> str:
     """A name in a table: its end, which tells paths apart, if it is long."""
     plain = printable(name)
     return plain if len(plain) <= _LONGEST else f"…{plain[1 - _LONGEST :]}"
-
-
-def printable(text: str) -> str:
-    """Text without what a terminal would act on."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _wrapped(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtr_beir.cli.closing import closing_table, printable
+from gtr_beir.cli.closing import closing_table
 from gtr_beir.cli.experiments import experiment_of, systems_and_datasets
 from gtr_beir.cli.options import (
     Commands,
@@ -20,6 +20,7 @@ from gtr_beir.cli.options import (
 )
 from gtr_beir.cli.reports import report_for, write_leaderboard
 from gtr_beir.errors import GtrBeirError, sentence
+from gtr_beir.report.plain_text import printable
 
 if TYPE_CHECKING:
     from gtr_beir.experiment.running import Outcome, Work

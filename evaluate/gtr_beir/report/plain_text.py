@@ -24,6 +24,12 @@ _MENTION = re.compile(
 )
 
 
+def printable(text: str) -> str:
+    """Text with every blank kept; what a terminal would act on, a line break too, is shown as a
+    replacement character."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def clean(text: str) -> str:
     """One line without control characters; each run of them and of blanks becomes one blank.
 

@@ -23,6 +23,7 @@ from gtr_beir.published import PublishedValue
 from gtr_beir.ranking.measures import MEASURES, Measure
 from gtr_beir.records import RECORD, Record
 from gtr_beir.report.exchange.mteb_tasks import CQADUPSTACK, MAIN, MtebTask, mteb_tasks
+from gtr_beir.report.plain_text import printable
 from gtr_beir.report.rounding import as_shown
 
 WRITTEN_BY = f"gtr-beir {gtr_beir.__version__}"
@@ -213,14 +214,6 @@ def _told(
 ) -> TaskValues:
     task = mteb_tasks()[dataset]
     return TaskValues(task, values, decimals, seconds, _finished(record), record.signature)
-
-
-def printable(text: str) -> str:
-    """Names in others' files are anyone's: what a terminal or a line break would act on is
-    replaced."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
 
 
 def _seconds(record: Record) -> float | None:

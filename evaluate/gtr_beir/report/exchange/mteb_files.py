@@ -21,8 +21,9 @@ from gtr_beir.errors import InputError, StoreError, UsageError
 from gtr_beir.files import read_json
 from gtr_beir.published import FORUMS, PublishedValue, forum_means, published_values
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.report.exchange.fitness import DECIMALS, DECIMALS_OF_MEAN, printable
+from gtr_beir.report.exchange.fitness import DECIMALS, DECIMALS_OF_MEAN
 from gtr_beir.report.exchange.mteb_tasks import CQADUPSTACK, MtebTask, mteb_tasks
+from gtr_beir.report.plain_text import printable
 
 _FORMS = ("results/*/*", "*/*", "*", ".")
 """Where files lie below a folder that is given, with the model and its revision above them."""
