@@ -18,6 +18,7 @@ from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import PER_QUERY, Record
 from gtr_beir.report.findings import QueryLine, Section
 from gtr_beir.report.naming import names_of
+from gtr_beir.report.own import own_results
 from gtr_beir.report.per_query import PerQuery
 from gtr_beir.report.sections import SHOWN, sections_of
 
@@ -41,7 +42,9 @@ def results(folder: Path, values: dict[str, list[float]], dataset: str = "own-se
 
 
 def section(folder: Path, records: list[Record], baseline: str = "", **how: object) -> Section:
-    (found,) = sections_of(names_of(records), PerQuery(folder, records), NDCG, baseline, **how)  # type: ignore[arg-type]
+    names, per_query = names_of(records), PerQuery(folder, records, [NDCG])
+    pairs = own_results(names, per_query, [], [NDCG], baseline).pairs
+    (found,) = sections_of(names, per_query, NDCG, pairs, baseline, **how)  # type: ignore[arg-type]
     return found
 
 

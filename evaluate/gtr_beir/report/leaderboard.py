@@ -76,7 +76,7 @@ def leaderboard(
         there = published_cells(values, measure)
         boards += boards_of(measure, names, own.cells[measure], there, datasets, sort)
     sections = sections_of(
-        names, per_query, wanted[0], against, datasets_dir, lengths=lengths, say=say
+        names, per_query, wanted[0], own.pairs, against, datasets_dir, lengths=lengths, say=say
     )
     report = Report(
         boards=tuple(boards),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,9 @@ from gtr_beir.data.registry import registered
 from gtr_beir.data.store import Dataset, datasets_folder, is_here
 from gtr_beir.errors import GtrBeirError
 from gtr_beir.ranking.measures import MEASURES, Measure
-from gtr_beir.ranking.significance import mean_intervals
 from gtr_beir.records import Record
 from gtr_beir.report.board import Cell, Column
-from gtr_beir.report.findings import Contrast, QueryLine, Section
+from gtr_beir.report.findings import Contrast, Pair, QueryLine, Section
 from gtr_beir.report.naming import Names
 from gtr_beir.report.per_query import PerQuery, Values
 from gtr_beir.report.texts.by_length import NO_LENGTHS, lengths_of
@@ -29,6 +28,7 @@ def sections_of(
     names: Names,
     per_query: PerQuery,
     measure: Measure,
+    pairs: Sequence[Pair] = (),
     baseline: str = "",
     datasets_dir: Path | str | None = None,
     *,
@@ -37,9 +37,10 @@ def sections_of(
 ) -> list[Section]:
     """A section for each dataset that the records are of.
 
-    measure: that queries are looked at by; baseline: the own system that a reader compares with, ""
-    for none; datasets_dir: where texts are read, if the very dataset is there; None: no texts are;
-    lengths: whether texts are counted, which takes a while, after `say` was told.
+    measure: that queries are looked at by; pairs: own systems beside each other; baseline: the own
+    system that a reader compares with, "" for none; datasets_dir: where texts are read, if the very
+    dataset is there; None: no texts are; lengths: whether texts are counted, which takes a while,
+    after `say` was told.
     """
     opened: Opened = {}
     found = []
@@ -50,6 +51,7 @@ def sections_of(
         dataset = None if datasets_dir is None else _dataset(here[0], datasets_folder(datasets_dir))
         texts = dict(zip(dataset.query_ids, dataset.query_texts, strict=True)) if dataset else {}
         hardest, disagreements = _queries(values, texts)
+        beside = [p for p in pairs if (p.measure, p.dataset) == (str(measure), title)]
         counted = NO_LENGTHS
         if dataset is not None and lengths:
             records_of = {names.column(record): record for record in here}
@@ -65,7 +67,7 @@ def sections_of(
                 hardest=hardest,
                 disagreements=disagreements,
                 warnings=tuple(line for record in here for line in _warnings(record)),
-                contrast=_contrast(values, baseline),
+                contrast=_contrast(values, beside, baseline),
                 top_words=counted.top_words,
                 by_query=counted.by_query,
                 by_document=counted.by_document,
@@ -142,24 +144,30 @@ def _queries(
     return lines(hardest), lines(apart[spread[apart] > 0])
 
 
-def _contrast(values: Mapping[Column, Values], baseline: str) -> Contrast | None:
+def _contrast(
+    values: Mapping[Column, Values], pairs: Sequence[Pair], baseline: str
+) -> Contrast | None:
+    """pairs: of this dataset and measure; the two systems must be one of them."""
     ranked = sorted(values, key=lambda column: (-float(values[column].values.mean()), column.name))
     first = next((column for column in ranked if column.name == baseline), None)
     others = [column for column in ranked if column != first]
     if first is None and len(others) > 1:
         first = others.pop(1)
-    if first is None or not others or values[first].query_ids != values[others[0]].query_ids:
+    if first is None or not others:
         return None
-    differences = values[others[0]].values - values[first].values
+    ends = {first.name, others[0].name}
+    pair = next((pair for pair in pairs if {pair.a, pair.b} == ends), None)
+    if pair is None:
+        return None
     plain = values[others[0]].unweighted - values[first].unweighted
-    (low,), (high,) = mean_intervals(differences[:, None], parts=values[first].parts)
+    turned = pair.b != others[0].name
     return Contrast(
         first.name,
         others[0].name,
         tuple(np.sort(plain)[::-1].tolist()),
-        float(differences.mean()),
-        float(low),
-        float(high),
+        -pair.difference if turned else pair.difference,
+        -pair.high if turned else pair.low,
+        -pair.low if turned else pair.high,
     )
 
 
