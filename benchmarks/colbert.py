@@ -268,6 +268,7 @@ class _Pool:
     """Token vectors that depend on the text alone, out of a pool of random ones."""
 
     dimension = DIMENSION
+    arithmetic: dict[str, str] = {}  # noqa: RUF012
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -293,8 +294,9 @@ def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str,
     from gtr_beir.data.store import Dataset
     from gtr_beir.progress import Progress
     from gtr_beir.systems.base import SearchOptions
-    from gtr_beir.systems.colbert_search import ColbertSearch
-    from gtr_beir.work.store import BlockStore
+    from gtr_beir.systems.colbert_search import ColbertWork
+    from gtr_beir.systems.options import EncoderOptions
+    from gtr_beir.systems.search import search_with
 
     source = folder / "source"
     (source / "qrels").mkdir(parents=True)
@@ -312,22 +314,24 @@ def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str,
     dataset = import_beir(source, name="made-up", datasets_dir=folder / "datasets")
     assert isinstance(dataset, Dataset)
     encoder: Any = _Pool(device)
-    asked, _ = encoder.encode(dataset.query_texts, kind="query")
     options = SearchOptions(work_dir=folder / "work", k=DEPTH)
     progress = Progress("made-up", documents, "documents", quiet=True)
     before = reset_peak()
     start = time.perf_counter()
-    search = ColbertSearch(
-        encoder, dataset, options, BlockStore(folder / "work"), progress, "made-up", asked
-    )
-    _, facts = search.run()
+
+    class System:
+        def work(self, asked: Any, keep: Any = None) -> ColbertWork:
+            return ColbertWork(encoder, asked, settings={"vectors": "made up"}, keep=keep)
+
+    each = [EncoderOptions()]
+    found, _, facts = search_with(System(), "made up", each, dataset, options, progress)
     seconds = time.perf_counter() - start
-    work = 2 * DIMENSION * len(asked.vectors) * facts["document_tokens"]
+    work = 2 * DIMENSION * len(found.queries["vectors"]) * facts["document_tokens"]
     return {
         "documents": documents,
         "token vectors": facts["document_tokens"],
         "seconds": seconds,
-        "GFLOP/s": work / search.seconds["search"] / 1e9,
+        "GFLOP/s": work / facts["seconds"]["search"] / 1e9,
         "extra MB": peak_mb() - before,
     }
 

@@ -105,6 +105,7 @@ class GivenVectors:
 
     device = "cpu"
     dimension = DIMENSION
+    arithmetic: dict[str, str] = {}  # noqa: RUF012
 
     def encode(self, texts: list[str], *, kind: str, max_tokens: int) -> Any:  # noqa: ARG002
         from gtr_beir.encoders.base import Encoded
@@ -151,32 +152,29 @@ def run_search(datasets: Path, results: Path) -> dict[str, Any]:
     from gtr_beir.progress import Progress
     from gtr_beir.ranking import measures
     from gtr_beir.systems.base import SearchOptions
-    from gtr_beir.systems.dense_search import DenseSearch
-    from gtr_beir.work.store import BlockStore
+    from gtr_beir.systems.dense_search import DenseWork
+    from gtr_beir.systems.options import EncoderOptions
+    from gtr_beir.systems.search import search_with
 
     dataset = Dataset(datasets / "made-up")
     encoder = GivenVectors()
     start = time.perf_counter()
     options = SearchOptions(work_dir=results / "blocks", k=DEPTH)
-    encoded = encoder.encode(dataset.query_texts, kind="query", max_tokens=64)
-    queries = {
-        "vectors": encoded.vectors,
-        "tokens": encoded.tokens,
-        "truncated": encoded.truncated,
-    }
-    store = BlockStore(options.work_dir)
     progress = Progress("search", dataset.n_documents, "documents", quiet=True)
-    run, facts = DenseSearch(
-        encoder,
-        dataset,
-        options,
-        store,
-        progress,
-        "given vectors",
-        queries,
-        512,
-        keep_embeddings=False,
-    ).run()
+
+    class System:
+        def work(self, asked: Any, keep: Any = None) -> DenseWork:
+            return DenseWork(
+                encoder,
+                asked,
+                settings={"vectors": "given"},
+                limits={"query": 64, "document": 512},
+                keep=keep,
+                keep_embeddings=False,
+            )
+
+    each = [EncoderOptions()]
+    _, run, facts = search_with(System(), "given", each, dataset, options, progress)
     means = measures.mean(measures.per_query(run, dataset))
     run.write(results / "run.trec.gz", dataset, tag="given")
     return {

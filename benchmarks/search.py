@@ -110,7 +110,7 @@ class Ours:
                 first_row=block.start,
                 k=DEPTH,
                 excluded=self.self_rows,
-                floor=best,
+                floor=topk.Floor.of(best, DEPTH),
             )
             best = topk.merge(best, found, DEPTH)
         assert best is not None

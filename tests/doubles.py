@@ -20,10 +20,11 @@ from gtr_beir.lengths import Lengths
 from gtr_beir.progress import Progress
 from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import Found, SearchOptions
+from gtr_beir.systems.block_work import Asked, Keep, keep_nothing
 from gtr_beir.systems.dense import DenseOptions
-from gtr_beir.systems.dense_search import DenseSearch
-from gtr_beir.systems.options import Options
-from gtr_beir.work.store import BlockStore
+from gtr_beir.systems.dense_search import DenseWork
+from gtr_beir.systems.options import EncoderOptions, Options
+from gtr_beir.systems.search import search_with
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -120,18 +121,14 @@ class WordSystem:
         self.fingerprint = fingerprint_of(self.settings)
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
-        store = BlockStore(options.work_dir)
-        encoded = self.encoder.encode(dataset.query_texts, kind="query", max_tokens=64)
-        queries = {
-            "vectors": encoded.vectors,
-            "tokens": encoded.tokens,
-            "truncated": encoded.truncated,
-        }
         progress = Progress("words", dataset.n_documents, "documents", quiet=True)
-        search = DenseSearch(
-            self.encoder, dataset, options, store, progress, self.fingerprint, queries, 512
-        )
-        return Found(*search.run())
+        each = [EncoderOptions()]
+        _, run, facts = search_with(self, "words", each, dataset, options, progress)
+        return Found(run, facts)
+
+    def work(self, asked: Asked, keep: Keep = keep_nothing) -> DenseWork:
+        limits = {"query": 64, "document": 512}
+        return DenseWork(self.encoder, asked, settings=self.settings, limits=limits, keep=keep)
 
 
 class FixedSystem:

@@ -59,7 +59,8 @@ WITHIN = {
         "convert",
         "proof",
     ],
-    "work": ["blocks", "store", "executors"],
+    "work": ["blocks", "store", "pool", "executors"],
+    "work/executors": ["base", "here", "processes"],
     "ranking": ["exact", "topk", "packing", "runs", "measures", "significance"],
     "encoders": [
         "base",
@@ -79,6 +80,7 @@ WITHIN = {
         "lucene",
         "options",
         "base",
+        "block_work",
         "search",
         "dense_search",
         "dense",

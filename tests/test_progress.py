@@ -12,7 +12,7 @@ from doubles import many
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR
-from gtr_beir.progress import Progress, SharedCount, duration
+from gtr_beir.progress import Progress, duration
 from gtr_beir.systems.base import SearchOptions, load_system
 
 
@@ -30,31 +30,6 @@ def test_what_was_there_already_makes_no_rate(monkeypatch: pytest.MonkeyPatch) -
     progress.advance(100)
     assert stream.getvalue() == (
         "toy: 600 of 1,000 documents, 500 were there already, 5.00/s, 1 min 20 s left\n"
-    )
-
-
-def test_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each tells its own; the one that shows counts all of them, and once."""
-    now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    stream = io.StringIO()
-    first, second = of_stage(stream), Progress("other", 1000, "documents", quiet=True)
-    first.share(SharedCount(tmp_path / "done", 2, new=True), 0)
-    second.share(SharedCount(tmp_path / "done", 2), 1)
-    second.skip(200)
-    second.advance(300)
-    now[0] += 20
-    first.advance(100)
-    assert stream.getvalue() == (
-        "toy: 600 of 1,000 documents, 200 were there already, 20/s, 20 s left\n"
-    )
-    first.gather()
-    first.reach(1000)
-    assert first.done == 1000
-    now[0] += 20
-    first.finish()
-    assert stream.getvalue().splitlines()[-1] == (
-        "toy: 1,000 of 1,000 documents, 600 were there already, 10/s, took 40 s"
     )
 
 

@@ -314,32 +314,57 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-@contextlib.contextmanager
-def lock(path: Path, *, say: Callable[[str], None] | None = None) -> Iterator[bool]:
-    """Hold an exclusive lock; a second process waits, and says so once. Yields True if it waited.
+class Lock:
+    """A lock of the kernel (flock) on a file, exclusive or shared: it ends with `release`, or with
+    the process, however that ends."""
 
-    The lock is the kernel's (flock): it ends with the process, however that ends. On a file system
-    without locks the work goes on, and `say` is told that nobody waits there.
-    """
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a+b")
-    with handle:
-        waited = False
+    def __init__(self, path: Path, *, shared: bool = False):
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = path.open("a+b")
+        self._path = path
+        self._how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        self.why_none = ""
+        """Why nobody waits here, in a sentence; "" where locks work."""
+
+    def take(self, *, wait: bool) -> bool:
+        """False: somebody else has it. On a file system without locks it is always had."""
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._handle, self._how | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
+            return False
+        except OSError as error:
+            self.why_none = (
+                f"the file system of {self._path.parent} has no locks ({error.strerror}); let only "
+                "one process at a time work there"
+            )
+        return True
+
+    def release(self) -> None:
+        self._handle.close()
+
+
+@contextlib.contextmanager
+def lock(
+    path: Path, *, say: Callable[[str], None] | None = None, shared: bool = False
+) -> Iterator[bool]:
+    """Hold a lock; another process waits, and says so once. Yields True if it waited.
+
+    shared: with others that hold it so. On a file system without locks the work goes on, and `say`
+    is told that nobody waits there.
+    """
+    held = Lock(path, shared=shared)
+    try:
+        waited = not held.take(wait=False)
+        if waited:
             if say is not None:
                 say(f"another process is working on {path.stem}; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            waited = True
-        except OSError as error:
-            if say is not None:
-                say(
-                    f"the file system of {path.parent} has no locks ({error.strerror}); let only "
-                    "one process at a time work there"
-                )
+            held.take(wait=True)
+        if held.why_none and say is not None:
+            say(held.why_none)
         yield waited
+    finally:
+        held.release()
 
 
 def write_json(path: Path, value: Any) -> None:

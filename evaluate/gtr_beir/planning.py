@@ -28,7 +28,7 @@ from gtr_beir.systems.costs import (
 )
 from gtr_beir.systems.dense import DenseOptions
 from gtr_beir.systems.options import EncoderOptions, Options
-from gtr_beir.work.blocks import DEFAULT_BLOCK
+from gtr_beir.work.blocks import usual_block
 
 SAMPLE = 512
 _CHUNK = 32
@@ -105,7 +105,7 @@ def plan_run(
     *,
     datasets_dir: Path | str | None = None,
     depth: int = 1000,
-    block_documents: int = DEFAULT_BLOCK,
+    block_documents: int | None = None,
 ) -> WholePlan:
     """The plan for an encoder on datasets, which may be here or only in the registry; options are
     those of the system.
@@ -145,7 +145,7 @@ def _dense(
     extent: Extent,
     pairs_a_second: float,
     depth: int,
-    block: int,
+    block: int | None,
     hub: bool,
     kept: bool,
 ) -> tuple[DatasetPlan, int]:
@@ -155,7 +155,13 @@ def _dense(
         limits = [cost.own_length] * 2
     texts = _texts(cost, extent, *limits)
     operations = [cost.operations(lengths) for lengths, _ in texts]
-    memory, disk = block_bytes(extent.documents, cost.dimension, extent.queries, depth, block)
+    memory, disk = block_bytes(
+        extent.documents,
+        cost.dimension,
+        extent.queries,
+        depth,
+        block or usual_block(extent.documents),
+    )
     plan = DatasetPlan(
         name=extent.name,
         documents=extent.documents,
@@ -173,7 +179,7 @@ def _dense(
 
 
 def _late(
-    cost: EncoderCost, extent: Extent, operations_a_second: float, depth: int, block: int
+    cost: EncoderCost, extent: Extent, operations_a_second: float, depth: int, block: int | None
 ) -> tuple[DatasetPlan, int]:
     """A vector a token, none of which is kept: the plan, and the memory of the search in bytes."""
     width = cost.query_vectors or 0
@@ -183,7 +189,9 @@ def _late(
     work = 2.0 * cost.dimension * asked * scale * float(documents.sum())
     longest = int(documents.max())
     memory = late_bytes(cost.dimension, asked, longest, extent.queries, depth)
-    _, disk = block_bytes(extent.documents, 0, extent.queries, depth, block)
+    _, disk = block_bytes(
+        extent.documents, 0, extent.queries, depth, block or usual_block(extent.documents)
+    )
     plan = DatasetPlan(
         name=extent.name,
         documents=extent.documents,

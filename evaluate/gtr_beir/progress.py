@@ -4,27 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import IO
-
-import numpy as np
-
-
-class SharedCount:
-    """What several processes have done of one work: int64[processes, 2] (done, and of that what
-    was there already) in a small file. Each writes a row of its own, so none waits for another,
-    also not for a dead one."""
-
-    def __init__(self, path: Path, processes: int, *, new: bool = False):
-        self._counts = np.memmap(path, np.int64, "w+" if new else "r+", shape=(processes, 2))
-
-    def tell(self, process: int, done: int, skipped: int) -> None:
-        self._counts[process] = (done, skipped)
-
-    def of_others(self, process: int) -> tuple[int, int]:
-        """(done, skipped) of all processes but this one."""
-        done, skipped = self._counts.sum(axis=0) - self._counts[process]
-        return int(done), int(skipped)
 
 
 class Progress:
@@ -51,21 +31,6 @@ class Progress:
         self._shown = self._start
         self._done = 0
         self._skipped = 0
-        self._shared: tuple[SharedCount, int] | None = None
-
-    def share(self, count: SharedCount, process: int) -> None:
-        """Tell `count` what this process does from now on, and show what all of them have done."""
-        self._shared = (count, process)
-
-    def gather(self) -> None:
-        """Count what the other processes did as done here; the sharing is over."""
-        done, skipped = self._others()
-        self._shared = None
-        self._done += done
-        self._skipped += skipped
-
-    def _others(self) -> tuple[int, int]:
-        return (0, 0) if self._shared is None else self._shared[0].of_others(self._shared[1])
 
     def begin(self, done: int, total: int | None) -> None:
         """Start anew with `done` of `total` there already."""
@@ -74,13 +39,16 @@ class Progress:
         self._start = time.monotonic()
 
     @property
+    def stage(self) -> str:
+        return self._stage
+
+    @property
     def done(self) -> int:
         return self._done
 
     def advance(self, count: int) -> None:
         """`count` more units of work were done."""
         self._done += count
-        self._tell()
         now = time.monotonic()
         if not self._quiet and now - self._shown >= self._interval:
             self._shown = now
@@ -90,17 +58,6 @@ class Progress:
         """`count` more units of work were there already."""
         self._done += count
         self._skipped += count
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._shared is not None:
-            count, process = self._shared
-            count.tell(process, self._done, self._skipped)
-
-    def reach(self, done: int) -> None:
-        """So much is done in all; what `advance` was not told of was there already."""
-        self._skipped += max(done - self._done, 0)
-        self._done = max(done, self._done)
 
     def finish(self) -> None:
         if not self._quiet:
@@ -114,8 +71,7 @@ class Progress:
 
     def _show(self, *, end: str, finished: bool = False) -> None:
         elapsed = max(time.monotonic() - self._start, 1e-9)
-        others = self._others()
-        done, skipped = self._done + others[0], self._skipped + others[1]
+        done, skipped = self._done, self._skipped
         rate = (done - skipped) / elapsed
         parts = [f"{self._stage}: {done:,}"]
         if self._total is not None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gtr_beir.errors import NumericalError
-from gtr_beir.ranking.topk import TopK, dense_top_k, merge, order_key, sort_and_cut
+from gtr_beir.ranking.topk import Floor, TopK, dense_top_k, merge, order_key, sort_and_cut
 from ranking.rational import exact_score, nearest
 
 
@@ -208,7 +208,7 @@ def test_any_floor_and_any_order_of_blocks(seed: int) -> None:
             first_row=start,
             k=k,
             excluded=excluded,
-            floor=floor,
+            floor=Floor.of(floor, k),
         )
     best = None
     for start in draw.permutation(starts):
@@ -230,7 +230,7 @@ def test_a_floor_leaves_little() -> None:
             id_ranks=np.array([0, 2, 1, 3], np.int32)[low:high],
             first_row=low,
             k=1,
-            floor=floor,
+            floor=Floor.of(floor, 1),
         )
 
     second = search(1, 2, None)

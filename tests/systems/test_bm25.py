@@ -23,7 +23,7 @@ from gtr_beir.records import RUN
 from gtr_beir.systems import bm25_index as bm25
 from gtr_beir.systems.base import SearchOptions
 from gtr_beir.work.blocks import plan_blocks
-from gtr_beir.work.executors import in_processes
+from gtr_beir.work.pool import in_processes
 from gtr_beir.work.store import BlockStore
 
 ANSERINI = {

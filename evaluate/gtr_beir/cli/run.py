@@ -55,7 +55,10 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         "folder, such as results/bm25-flat (colbert only)",
     )
     parser.add_argument(
-        "--block-documents", type=int, metavar="N", help="documents in a block (default: 65,536)"
+        "--block-documents",
+        type=int,
+        metavar="N",
+        help="documents in a block (default: a sixteenth of the corpus, at most 65,536)",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="number of threads to compute with"

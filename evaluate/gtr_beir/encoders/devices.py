@@ -22,3 +22,8 @@ def resolve_device(device: str | None) -> str:
             others = f"cuda:0 to cuda:{there - 1} or cpu" if there else "cpu"
             raise UsageError(f"there is no {chosen} on this machine; use --device {others}")
     return chosen
+
+
+def kind_of(device: str) -> str:
+    """What a device is: `cpu`, or a GPU's name."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"

@@ -97,14 +97,36 @@ def merge(first: TopK | None, second: TopK, k: int) -> TopK:
     )
 
 
-def above(found: TopK, floor: TopK | None, k: int) -> TopK:
-    """What of rankings in order can be among the k best, if the floor's documents, in order too and
-    disjoint from these, are known; the rest is made pads, which go last."""
-    if floor is None or floor.rows.shape[1] < k:
+@dataclass(frozen=True)
+class Floor:
+    """What a document must beat to be among the k best: the k-th best of each query so far.
+
+    scores: float32[Q], -inf where fewer than k are known; id_ranks: int32[Q], -1 there.
+    """
+
+    scores: npt.NDArray[np.float32]
+    id_ranks: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, best: TopK | None, k: int) -> Floor | None:
+        """The floor that rankings in order are; None: k are not known yet, of any query."""
+        if best is None or best.rows.shape[1] < k:
+            return None
+        return cls(best.scores[:, k - 1].copy(), best.id_ranks[:, k - 1].copy())
+
+    @property
+    def keys(self) -> npt.NDArray[np.int64]:
+        """int64[Q] in the order of `order_key`; the least there is where nothing must be beaten."""
+        keys = order_key(self.scores, self.id_ranks)
+        return np.where(self.id_ranks >= 0, keys, np.iinfo(np.int64).min)
+
+
+def above(found: TopK, floor: Floor | None) -> TopK:
+    """What of rankings in order beats a floor of other documents; the rest is made pads, which go
+    last."""
+    if floor is None:
         return found
-    least = order_key(floor.scores[:, k - 1], floor.id_ranks[:, k - 1])
-    beaten = order_key(found.scores, found.id_ranks) < least[:, None]
-    beaten &= (floor.rows[:, k - 1] != NO_DOCUMENT)[:, None]
+    beaten = order_key(found.scores, found.id_ranks) < floor.keys[:, None]
     return TopK(
         np.where(beaten, np.int32(NO_DOCUMENT), found.rows),
         np.where(beaten, np.float32(-np.inf), found.scores),
@@ -130,14 +152,14 @@ def dense_top_k(
     k: int,
     excluded: npt.NDArray[np.int32] | None = None,
     device: str = "cpu",
-    floor: TopK | None = None,
+    floor: Floor | None = None,
 ) -> TopK:
     """Exact top k of one block by dot product, or what of it can still be among the k best.
 
     queries: float32[Q, dim]; documents: float32[n, dim]; id_ranks: int32[n] of these documents;
     first_row: the corpus row of documents[0]; excluded: int32[Q], a corpus row that a query must
-    not return (-1: none); device: where the matrix product runs; floor: rankings of documents
-    outside of this block, in order, whose k-th best a document must beat. Returns rankings of k
+    not return (-1: none); device: where the matrix product runs; floor: of documents
+    outside of this block, which a document must beat. Returns rankings of k
     columns, padded where fewer were found. Raises NumericalError if a score may not be finite.
     """
     import torch
@@ -158,7 +180,7 @@ def dense_top_k(
         torch.set_num_threads(1)
         rows = slice(start, start + tile)
         own = None if excluded is None else excluded[rows] - first_row
-        block.search(queries[rows], norms[rows], own, best, start, _Floor.of(floor, k, rows))
+        block.search(queries[rows], norms[rows], own, best, start, _Least.of(floor, rows))
 
     try:
         with futures.ThreadPoolExecutor(threads) as pool:
@@ -170,20 +192,17 @@ def dense_top_k(
 
 
 @dataclass(frozen=True)
-class _Floor:
-    """What documents must beat: the k-th best's score and order key, of each of some queries."""
+class _Least:
+    """A floor of some queries, as plain numbers: the k-th best's score and order key."""
 
     scores: list[float]
     keys: list[int]
 
     @classmethod
-    def of(cls, floor: TopK | None, k: int, queries: slice) -> _Floor | None:
-        """None: k are not known yet, of any query. A row that is not full asks for nothing."""
-        if floor is None or floor.rows.shape[1] < k:
+    def of(cls, floor: Floor | None, queries: slice) -> _Least | None:
+        if floor is None:
             return None
-        scores, ranks = floor.scores[queries, k - 1], floor.id_ranks[queries, k - 1]
-        keys = np.where(ranks >= 0, order_key(scores, ranks), np.iinfo(np.int64).min)
-        return cls(scores.tolist(), keys.tolist())
+        return cls(floor.scores[queries].tolist(), floor.keys[queries].tolist())
 
 
 class _Block:
@@ -213,7 +232,7 @@ class _Block:
         excluded: npt.NDArray[np.int32] | None,
         best: TopK,
         first: int,
-        floor: _Floor | None,
+        floor: _Least | None,
     ) -> None:
         """Write the rankings of some queries into `best`, from its row `first` on."""
         import torch

@@ -24,7 +24,7 @@ from gtr_beir.systems.lucene.scoring import Parameters, field_statistics, term_s
 from gtr_beir.systems.lucene.search import BestDocuments, FieldScoring, Queries, score_segment
 from gtr_beir.systems.lucene.segment import MAXIMUM_DOCUMENTS, Segment, build_segment
 from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks
-from gtr_beir.work.executors import in_processes
+from gtr_beir.work.pool import in_processes
 from gtr_beir.work.store import BlockStore
 
 INDEX = "bm25"

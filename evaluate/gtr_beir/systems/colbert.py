@@ -18,8 +18,8 @@ from gtr_beir.systems.options import EncoderOptions, option
 
 if TYPE_CHECKING:
     from gtr_beir.data.store import Dataset
-    from gtr_beir.progress import Progress
-    from gtr_beir.systems.colbert_search import ColbertSearch
+    from gtr_beir.systems.block_work import Asked, Keep
+    from gtr_beir.systems.colbert_search import ColbertWork
 
 
 def _prefix(kind: str) -> Callable[[str], str]:
@@ -113,19 +113,19 @@ class ColbertSystem:
             precision=self.encoder.dtype,
             options=options.marks(as_usual=self.encoder.as_the_checkpoint),
         )
-        deciding = {
+        self._deciding = {
             "weights": checkpoint.fingerprint,
             "format": checkpoint.format,
             "dtype": self.encoder.dtype,
             **self.encoder.knobs,
         }
-        self.settings: Mapping[str, Any] = {**checkpoint.origin, **deciding}
-        self.fingerprint = fingerprint_of(deciding)
+        self.settings: Mapping[str, Any] = {**checkpoint.origin, **self._deciding}
+        self.fingerprint = fingerprint_of(self._deciding)
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode and score every block, or only the documents of `options.rerank`; merge."""
         from gtr_beir.progress import Progress
-        from gtr_beir.systems.search import search_on
+        from gtr_beir.systems.search import search_with
 
         what = "reranks" if options.rerank is not None else "on"
         progress = Progress(
@@ -136,13 +136,13 @@ class ColbertSystem:
         )
         for remark in self.encoder.remarks:
             progress.say(remark)
-        search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
+        work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
         facts |= {
             "given": self._asked,
             "device": ",".join(each.device or self.encoder.device for each in self._each),
             "dtype": self.encoder.dtype,
             "products": self.encoder.products,
-            "query_tokens": int(search.queries.lengths.sum()),
+            "query_tokens": int(work.queries["lengths"].sum()),
             "dimension": self.encoder.dimension,
             "parameters": self.encoder.parameters,
         }
@@ -150,12 +150,9 @@ class ColbertSystem:
             facts["reranked"] = int((options.rerank.doc_rows >= 0).sum())
         return Found(run, facts)
 
-    def block_search(
-        self, dataset: Dataset, options: SearchOptions, progress: Progress
-    ) -> ColbertSearch:
-        """The search over the blocks of a dataset, its queries encoded."""
-        from gtr_beir.systems.colbert_search import ColbertSearch
+    def work(self, asked: Asked, keep: Keep | None = None) -> ColbertWork:
+        """The search of a block, ready for any block: queries encoded, or found by `keep`."""
+        from gtr_beir.systems.block_work import keep_nothing
+        from gtr_beir.systems.colbert_search import ColbertWork
 
-        return ColbertSearch.prepared(
-            self.encoder, dataset, options, progress, fingerprint=self.fingerprint
-        )
+        return ColbertWork(self.encoder, asked, settings=self._deciding, keep=keep or keep_nothing)

@@ -16,8 +16,8 @@ from gtr_beir.systems.options import EncoderOptions, option
 if TYPE_CHECKING:
     from gtr_beir.data.store import Dataset
     from gtr_beir.encoders.base import Encoder
-    from gtr_beir.progress import Progress
-    from gtr_beir.systems.dense_search import DenseSearch
+    from gtr_beir.systems.block_work import Asked, Keep
+    from gtr_beir.systems.dense_search import DenseWork
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class DenseSystem:
             precision=encoder.dtype,
             options=options.marks(),
         )
-        deciding: dict[str, Any] = {
+        self._deciding: dict[str, Any] = {
             "weights": checkpoint.fingerprint,
             "gtr": checkpoint.gtr,
             "protocol": options.protocol,
@@ -105,8 +105,8 @@ class DenseSystem:
             "similarity": "cosine" if encoder.normalises else "dot",
             "prompts": dict(encoder.prompts),
         }
-        self.settings: Mapping[str, Any] = {**checkpoint.origin, **deciding}
-        self.fingerprint = fingerprint_of(deciding)
+        self.settings: Mapping[str, Any] = {**checkpoint.origin, **self._deciding}
+        self.fingerprint = fingerprint_of(self._deciding)
 
     def max_tokens(self, dataset: Dataset, kind: Kind) -> int:
         """The length limit under the protocol, never beyond the checkpoint's positions."""
@@ -115,7 +115,7 @@ class DenseSystem:
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
         from gtr_beir.progress import Progress
-        from gtr_beir.systems.search import search_on
+        from gtr_beir.systems.search import search_with
 
         progress = Progress(
             f"{self.identity.name} on {dataset.name}",
@@ -125,7 +125,7 @@ class DenseSystem:
         )
         for remark in self.encoder.remarks:
             progress.say(remark)
-        search, run, facts = search_on(self, self._asked, self._each, dataset, options, progress)
+        work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
         facts |= {
             "given": self._asked,
             **({} if self.options.tokenizer is None else {"tokenizer": self.options.tokenizer}),
@@ -133,8 +133,8 @@ class DenseSystem:
             "dtype": self.encoder.dtype,
             **self.encoder.kernels,
             "max_tokens": self.lengths.limits(dataset.name),
-            "query_tokens": int(search.queries["tokens"].sum()),
-            "queries_truncated": int(search.queries["truncated"].sum()),
+            "query_tokens": int(work.queries["tokens"].sum()),
+            "queries_truncated": int(work.queries["truncated"].sum()),
             "dimension": self.encoder.dimension,
             "parameters": self.encoder.parameters,
         }
@@ -142,19 +142,17 @@ class DenseSystem:
             facts |= dict.fromkeys(_COUNTED)
         return Found(run, facts)
 
-    def block_search(
-        self, dataset: Dataset, options: SearchOptions, progress: Progress
-    ) -> DenseSearch:
-        """The search over the blocks of a dataset, its queries encoded."""
-        from gtr_beir.systems.dense_search import DenseSearch
+    def work(self, asked: Asked, keep: Keep | None = None) -> DenseWork:
+        """The search of a block, ready for any block: queries encoded, or found by `keep`."""
+        from gtr_beir.systems.block_work import keep_nothing
+        from gtr_beir.systems.dense_search import DenseWork
 
-        return DenseSearch.prepared(
+        return DenseWork(
             self.encoder,
-            dataset,
-            options,
-            progress,
-            fingerprint=self.fingerprint,
-            limits=self.lengths.limits(dataset.name),
+            asked,
+            settings=self._deciding,
+            limits=self.lengths.limits(asked.dataset),
+            keep=keep or keep_nothing,
             keep_embeddings=not self.options.discard_embeddings,
         )
 

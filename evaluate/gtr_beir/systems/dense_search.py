@@ -1,141 +1,128 @@
-"""The search of the dense system over the blocks of a dataset: encode, then exact top-k."""
+"""The search of the dense system in one block: encode, then exact top-k."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.data.store import Dataset
 from gtr_beir.digests import Digest, fingerprint_of
 from gtr_beir.encoders.base import Encoder, Kind, encode
 from gtr_beir.memory import give_back
-from gtr_beir.progress import Progress
 from gtr_beir.ranking.topk import dense_top_k, require_finite
-from gtr_beir.systems.base import SearchOptions
-from gtr_beir.systems.search import BlockFound, BlockSearch
-from gtr_beir.work.blocks import Arrays, Block, content_key
-from gtr_beir.work.store import BlockStore
+from gtr_beir.systems.block_work import (
+    Asked,
+    BlockResult,
+    BlockTask,
+    Keep,
+    Timer,
+    keep_nothing,
+    proof_of,
+)
+from gtr_beir.work.blocks import Arrays
+from gtr_beir.work.executors.base import Tell
 
 
-class DenseSearch(BlockSearch):
-    """Encodes and searches the blocks of one dataset; vectors are kept unless they are not wanted.
+class DenseWork:
+    """An encoder and the vectors of all queries: float32[Q, dim], tokens int32[Q], cuts bool[Q].
 
-    queries: what `encode_queries` gives; key: what decides vectors beside the texts.
+    settings: all that decides vectors but the arithmetic; limits: tokens of a query and of a
+    document; keep: where encoded queries are kept; keep_embeddings: whether vectors of documents
+    are given back, to be kept.
     """
-
-    @classmethod
-    def prepared(
-        cls,
-        encoder: Encoder,
-        dataset: Dataset,
-        options: SearchOptions,
-        progress: Progress,
-        *,
-        fingerprint: str,
-        limits: Mapping[Kind, int],
-        keep_embeddings: bool = True,
-    ) -> Self:
-        """The search of a dataset with its queries encoded. fingerprint: of all that decides
-        vectors but the arithmetic; limits: tokens of a query and of a document."""
-        arithmetic = fingerprint_of(encoder.arithmetic)
-        key = Digest().add(fingerprint).add(arithmetic).add(str(limits["document"])).hex()
-        store = BlockStore(options.work_dir, progress.say)
-        queries = encode_queries(encoder, dataset, store, fingerprint + arithmetic, limits["query"])
-        return cls(
-            encoder,
-            dataset,
-            options,
-            store,
-            progress,
-            key,
-            queries,
-            limits["document"],
-            keep_embeddings=keep_embeddings,
-        )
 
     def __init__(
         self,
         encoder: Encoder,
-        dataset: Dataset,
-        options: SearchOptions,
-        store: BlockStore,
-        progress: Progress,
-        key: str,
-        queries: Arrays,
-        max_tokens: int,
+        asked: Asked,
         *,
+        settings: Mapping[str, Any],
+        limits: Mapping[Kind, int],
+        keep: Keep = keep_nothing,
         keep_embeddings: bool = True,
     ):
-        vectors = np.ascontiguousarray(queries["vectors"])
-        super().__init__(dataset, options, store, progress, key, vectors.tobytes())
-        self._encoder, self._key = encoder, key
-        self.queries, self._max_tokens = queries, max_tokens
+        self._encoder, self._asked, self._max_tokens = encoder, asked, limits["document"]
+        self.deciding = {
+            **settings,
+            "arithmetic": dict(encoder.arithmetic),
+            "document tokens": self._max_tokens,
+        }
+        self.queries = _encoded_queries(encoder, asked, settings, limits["query"], keep)
+        vectors = np.ascontiguousarray(self.queries["vectors"])
+        self.queries_digest = Digest().add(vectors.tobytes()).hex()
+        # As 0.1 made it: its vectors are found again.
+        key = Digest().add(fingerprint_of(settings)).add(fingerprint_of(encoder.arithmetic))
+        self.vectors_key = key.add(str(self._max_tokens)).hex()
         self._keep_embeddings = keep_embeddings
+        self.proof = proof_of(self.deciding, self.queries_digest, encoder.device)
 
-    def _find(self, block: Block) -> BlockFound:
-        name = "vectors-" + content_key(self._dataset.unit_digests, block, self._key)
-        with self._timed("encode"):
-            if self._keep_embeddings:
-                encoded = self._store.get_or_compute(name, lambda: self._encode(block))
-            else:
-                encoded = self._store.get(name) or self._encode(block)
-        with self._timed("search"):
+    def do(self, task: BlockTask, tell: Tell) -> BlockResult:
+        timer = Timer("encode", "search")
+        with timer.of("encode"):
+            encoded = task.vectors or self._encode(task, tell)
+        bad = np.flatnonzero(~np.isfinite(encoded["vectors"]).all(axis=1))
+        if len(bad):
+            return BlockResult({}, not_finite=tuple((bad + task.block.start).tolist()))
+        with timer.of("search"):
             found = dense_top_k(
                 self.queries["vectors"],
                 encoded["vectors"],
-                id_ranks=self._dataset.id_rank[block.start : block.stop],
-                first_row=block.start,
-                k=self._options.k,
-                excluded=self._excluded,
+                id_ranks=task.id_ranks,
+                first_row=task.block.start,
+                k=self._asked.k,
+                excluded=self._asked.excluded,
                 device=self._encoder.device,
-                floor=self._best,
+                floor=task.floor,
             )
             give_back()
-        tokens = int(encoded["tokens"].sum(dtype=np.int64))
-        return BlockFound(found, tokens, int(encoded["truncated"].sum(dtype=np.int64)))
+        return BlockResult.of(
+            task,
+            found,
+            tokens=int(encoded["tokens"].sum(dtype=np.int64)),
+            truncated=int(encoded["truncated"].sum(dtype=np.int64)),
+            vectors=encoded if self._keep_embeddings and task.vectors is None else None,
+            seconds=timer.seconds,
+        )
 
-    def _encode(self, block: Block) -> Arrays:
+    def _encode(self, task: BlockTask, tell: Tell) -> Arrays:
         """Vectors of a block. Units are encoded one by one, so that what a text is batched with,
         and so its vector to the last bit, does not depend on the block size."""
+        assert task.texts is not None
+        texts, block = task.texts, task.block
         vectors = np.empty((len(block), self._encoder.dimension), dtype=np.float32)
         tokens = np.empty(len(block), dtype=np.int32)
         truncated = np.empty(len(block), dtype=bool)
         units = list(block.units())
-        groups = (self._dataset.texts(low, high) for low, high in units)
+        groups = (texts.texts(low, high) for low, high in units)
         encoded_units = self._encoder.encode_each(
             groups, kind="document", max_tokens=self._max_tokens
         )
         for (low, high), encoded in zip(units, encoded_units, strict=True):
             place = slice(low - block.start, high - block.start)
-            self._require_finite(encoded.vectors, low)
             vectors[place] = encoded.vectors
             tokens[place], truncated[place] = encoded.tokens, encoded.truncated
-            self._progress.advance(high - low)
+            tell(high - low)
+            if not np.isfinite(encoded.vectors).all():
+                vectors[place.stop :] = 0
+                break
         return {"vectors": vectors, "tokens": tokens, "truncated": truncated}
 
-    def _require_finite(self, vectors: npt.NDArray[np.float32], first: int) -> None:
-        if not np.isfinite(vectors).all():
-            ids = self._dataset.document_ids(np.arange(first, first + len(vectors)))
-            require_finite(vectors, "documents", ids)
 
-
-def encode_queries(
-    encoder: Encoder, dataset: Dataset, store: BlockStore, fingerprint: str, max_tokens: int
+def _encoded_queries(
+    encoder: Encoder, asked: Asked, settings: Mapping[str, Any], max_tokens: int, keep: Keep
 ) -> Arrays:
-    """The queries' vectors (float32[Q, dim]), tokens (int32[Q]) and cuts (bool[Q]), kept."""
-    key = Digest().add(fingerprint).add(str(max_tokens))
-    key.add(dataset.manifest["fingerprints"]["queries"])
+    key = Digest().add(fingerprint_of(settings) + fingerprint_of(encoder.arithmetic))
+    key.add(str(max_tokens)).add(asked.queries)
 
-    def compute() -> Arrays:
-        encoded = encode(encoder, dataset.query_texts, kind="query", max_tokens=max_tokens)
-        require_finite(encoded.vectors, "queries", dataset.query_ids)
+    def make() -> dict[str, npt.NDArray[Any]]:
+        encoded = encode(encoder, asked.query_texts, kind="query", max_tokens=max_tokens)
+        require_finite(encoded.vectors, "queries", asked.query_ids)
         return {
             "vectors": encoded.vectors,
             "tokens": encoded.tokens,
             "truncated": encoded.truncated,
         }
 
-    return store.get_or_compute(f"queries-{key.hex()[:32]}", compute)
+    return keep(f"queries-{key.hex()[:32]}", make)

@@ -1,7 +1,8 @@
-"""The search of a corpus block by block, resumable and shared among devices, for any encoder.
+"""The search of a corpus block by block, resumable and shared among workers, for any encoder.
 
-What a system does with one block is its own (`find`); the keys under which results are kept, the
-merge, the progress and the processes of further devices are the same for all.
+What is done with one block is the encoder's own (`BlockWork.do`), wherever an executor has it done.
+Here is the driver, which is the same for all: it alone reads the corpus, makes keys, keeps blocks
+and merges them.
 
 Of a block is kept what can still be in the answer. What was found before, here or by another
 process, is a floor: a document is left out if k others are better. A document of the final top k
@@ -12,52 +13,38 @@ that is damaged or missing is searched again on its own.
 
 from __future__ import annotations
 
-import tempfile
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-from gtr_beir.data.columns import UNIT
 from gtr_beir.data.store import Dataset
-from gtr_beir.digests import Digest
+from gtr_beir.digests import Digest, fingerprint_of
 from gtr_beir.encoders.devices import resolve_device
 from gtr_beir.encoders.precision import products_of
 from gtr_beir.errors import UsageError
-from gtr_beir.progress import Progress, SharedCount
-from gtr_beir.ranking.packing import pack, unpack
+from gtr_beir.files import Lock
+from gtr_beir.progress import Progress
+from gtr_beir.ranking.packing import unpack
 from gtr_beir.ranking.runs import Run
-from gtr_beir.ranking.topk import TopK, above, empty, merge
+from gtr_beir.ranking.topk import Floor, TopK, empty, merge, require_finite
 from gtr_beir.systems.base import SearchOptions, load_system
+from gtr_beir.systems.block_work import Asked, BlockResult, BlockTask, BlockWork, Keep
 from gtr_beir.systems.options import EncoderOptions
-from gtr_beir.work.blocks import DEFAULT_BLOCK, Arrays, Block, content_key, plan_blocks
-from gtr_beir.work.executors import beside
+from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks, usual_block
+from gtr_beir.work.executors.base import Executor, Job
+from gtr_beir.work.executors.here import Here
+from gtr_beir.work.executors.processes import Processes
 from gtr_beir.work.store import BlockStore
 
 _STORED = "rankings above a floor, packed"
 """The form of stored rankings; a part of their key, so that those of another form are not found."""
 
 
-@dataclass(frozen=True)
-class BlockFound:
-    """What a block yields: its top k; tokens encoded and texts cut."""
-
-    top: TopK
-    tokens: int
-    truncated: int
-
-
-class BlockSearch(ABC):
-    """One corpus, one set of queries; every block is kept as soon as it is done.
-
-    `queries_digest` stands for the encoded queries, `key` for all else that decides scores.
-    """
+class BlockSearch:
+    """One corpus, one set of queries; every block is kept as soon as it is done."""
 
     def __init__(
         self,
@@ -65,108 +52,156 @@ class BlockSearch(ABC):
         options: SearchOptions,
         store: BlockStore,
         progress: Progress,
-        key: str,
-        queries_digest: bytes,
+        work: BlockWork,
     ):
-        self._dataset, self._options = dataset, options
+        self._dataset, self._options, self._work = dataset, options, work
         self._store, self._progress = store, progress
-        self._excluded = dataset.self_rows if options.self_matches == "drop" else None
         # Ties go by the rank of ids in the whole corpus, so all of it decides what a block yields.
-        corpus = dataset.manifest["fingerprints"]["corpus"]
-        digest = Digest().add(key).add(queries_digest).add(corpus)
-        digest.add(str(options.k)).add(options.self_matches)
-        if self._excluded is not None:
-            digest.add(self._excluded.tobytes())
-        if options.rerank is not None:
-            digest.add(options.rerank.doc_rows.tobytes())
-        self._search_key = digest.add(_STORED).hex()
+        self._deciding: Mapping[str, Any] = {
+            **work.deciding,
+            "encoded queries": work.queries_digest,
+            "corpus": dataset.manifest["fingerprints"]["corpus"],
+            "queries": dataset.manifest["fingerprints"]["queries"],
+            "depth": options.k,
+            "self-matches": options.self_matches,
+            "run to rerank": _hashed(options.rerank),
+            "form of stored blocks": _STORED,
+        }
+        self._key = fingerprint_of(self._deciding)
+        self._blocks = plan_blocks(
+            dataset.n_documents, options.block_documents or usual_block(dataset.n_documents)
+        )
         self._best: TopK | None = None
         self._taken: set[Block] = set()
+        self._claims: dict[Block, Lock] = {}
         self._tokens = self._truncated = 0
-        self.seconds = {"encode": 0.0, "search": 0.0}
+        self._seconds: dict[str, float] = {"encode": 0.0, "search": 0.0}
 
-    @abstractmethod
-    def _find(self, block: Block) -> BlockFound:
-        """Encode and search one block; what does not reach `self._best` need not be found."""
-
-    def run(self) -> tuple[Run, dict[str, Any]]:
-        """The merged run, computing what is missing; and facts for the record."""
-        for block in self._blocks():
-            if block not in self._taken:
-                self._take(block, self._done(block))
-            self._progress.reach(block.stop)
-        self._progress.finish()
+    def run(self, executor: Executor, job: Job) -> tuple[Run, dict[str, Any]]:
+        """The merged run, doing what is missing; and facts for the record."""
+        self._do(self._blocks, executor, job)
         best = self._best
         if best is None:
             best = empty(len(self._dataset.query_ids), self._options.k)
-        facts = {
+        facts: dict[str, Any] = {
             "document_tokens": self._tokens,
             "documents_truncated": self._truncated,
-            "seconds": self.seconds,
+            "seconds": self._seconds,
         }
         return Run.of(self._dataset.query_ids, best), facts
 
-    def compute(self, share: int, shares: int, *, watch: Callable[[], None] = lambda: None) -> None:
-        """Do every `shares`-th block from `share` on; `watch` is called after each."""
-        blocks = self._blocks()
-        for block in blocks[share::shares]:
-            before = self._progress.done
-            if block not in self._taken:
-                self._take(block, self._done(block))
-            self._progress.skip(len(block) - (self._progress.done - before))
-            watch()
-            for other in blocks:
-                if other not in self._taken and self._store.has(self._name(other)):
-                    found = self._store.get(self._name(other))
-                    if found is not None:
-                        self._take(other, found)
+    def _do(self, blocks: Sequence[Block], executor: Executor, job: Job) -> None:
+        """Have these blocks done, all that are not there."""
+        progress = self._progress
+        try:
+            for done in executor.work(job, self._tasks(blocks), progress):
+                self._put(done.task, done.result)
+        finally:
+            for claim in self._claims.values():
+                claim.release()
+            self._claims.clear()
+        progress.finish()
 
-    def _blocks(self) -> list[Block]:
-        return plan_blocks(self._dataset.n_documents, self._options.block_documents)
+    def _tasks(self, blocks: Sequence[Block]) -> Iterator[BlockTask | None]:
+        """The blocks that are not there, in order; those that another process is at work on are
+        waited for at the end, by asking again (None)."""
+        left = list(blocks)
+        while left:
+            busy = []
+            for block in left:
+                self._take_stored()
+                if block in self._taken:
+                    continue
+                claim = self._store.claim(self._name(block))
+                if claim is None:
+                    busy.append(block)
+                elif self._take_if_stored(block):
+                    claim.release()
+                else:
+                    self._claims[block] = claim
+                    yield self._task(block)
+            if busy:
+                yield None
+            left = busy
 
-    def _name(self, block: Block) -> str:
-        return "topk-" + content_key(self._dataset.unit_digests, block, self._search_key)
+    def _task(self, block: Block) -> BlockTask:
+        reranked = self._options.rerank
+        wanted = None
+        if reranked is not None:
+            rows = reranked.doc_rows
+            wanted = np.unique(rows[(rows >= block.start) & (rows < block.stop)])
+        key = self._work.vectors_key
+        vectors = None if key is None else self._store.get(self._vectors_name(block, key))
+        return BlockTask(
+            block,
+            id_ranks=np.asarray(self._dataset.id_rank[block.start : block.stop]),
+            floor=Floor.of(self._best, self._options.k),
+            texts=self._dataset if vectors is None else None,
+            vectors=vectors,
+            wanted=wanted,
+        )
+
+    def _put(self, task: BlockTask, result: BlockResult) -> None:
+        """Keep and merge what was found in a block."""
+        block = task.block
+        if result.not_finite:
+            rows = np.array(result.not_finite)
+            names = self._dataset.document_ids(rows)
+            require_finite(np.full((len(rows), 1), np.nan), "documents", names)
+        key = self._work.vectors_key
+        if result.vectors is not None and key is not None:
+            self._store.put(self._vectors_name(block, key), result.vectors)
+        arrays = self._store.put(self._name(block), result.arrays())
+        self._claims.pop(block).release()
+        self._take(block, arrays)
+        if task.vectors is not None:
+            self._progress.skip(len(block))
+        for name, seconds in result.seconds.items():
+            self._seconds[name] += seconds
+
+    def _take_stored(self) -> None:
+        """Merge whatever blocks are there by now, of any process: they raise the floor."""
+        for block in self._blocks:
+            if block not in self._taken and block not in self._claims:
+                self._take_if_stored(block)
+
+    def _take_if_stored(self, block: Block) -> bool:
+        name = self._name(block)
+        arrays = self._store.get(name) if self._store.has(name) else None
+        if arrays is None:
+            return False
+        self._take(block, arrays)
+        self._progress.skip(len(block))
+        return True
 
     def _take(self, block: Block, arrays: Arrays) -> None:
-        """Merge what was found in a block."""
         self._taken.add(block)
         found = unpack(arrays, block.start, self._dataset.id_rank[block.start : block.stop])
         if self._best is None:
-            queries = len(self._dataset.query_ids)
-            self._best = empty(queries, self._options.k)
+            self._best = empty(len(self._dataset.query_ids), self._options.k)
         self._best = merge(self._best, found, self._options.k)
         self._tokens += int(arrays["tokens"][0])
         self._truncated += int(arrays["truncated"][0])
 
-    def _done(self, block: Block) -> Arrays:
-        def compute() -> Arrays:
-            found = self._find(block)
-            return {
-                **pack(above(found.top, self._best, self._options.k), block.start),
-                "tokens": np.array([found.tokens]),
-                "truncated": np.array([found.truncated]),
-            }
+    def _name(self, block: Block) -> str:
+        return "topk-" + content_key(self._dataset.unit_digests, block, self._key)
 
-        return self._store.get_or_compute(self._name(block), compute)
-
-    @contextmanager
-    def _timed(self, what: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[what] += time.perf_counter() - start
+    def _vectors_name(self, block: Block, key: str) -> str:
+        return "vectors-" + content_key(self._dataset.unit_digests, block, key)
 
 
-S = TypeVar("S", bound=BlockSearch)
-S_co = TypeVar("S_co", bound=BlockSearch, covariant=True)
+def _hashed(run: Run | None) -> str:
+    return "" if run is None else Digest().add(run.doc_rows.tobytes()).hex()
+
+
 Chosen = TypeVar("Chosen", bound=EncoderOptions)
+W_co = TypeVar("W_co", bound=BlockWork, covariant=True)
 
 
-class SharedSystem(Protocol[S_co]):
-    """A system whose search, an S, can be shared among devices."""
+class SharedSystem(Protocol[W_co]):
+    """A system whose search can be shared among workers."""
 
-    def block_search(
-        self, dataset: Dataset, options: SearchOptions, progress: Progress
-    ) -> S_co: ...
+    def work(self, asked: Asked, keep: Keep | None = None) -> W_co: ...
 
 
 def for_each_device(settings: Chosen) -> list[Chosen]:
@@ -188,65 +223,53 @@ def for_each_device(settings: Chosen) -> list[Chosen]:
     return each
 
 
-def search_on(
-    system: SharedSystem[S],
+def search_with(
+    system: SharedSystem[W_co],
     name: str,
     each: Sequence[EncoderOptions],
     dataset: Dataset,
     options: SearchOptions,
     progress: Progress,
-) -> tuple[S, Run, dict[str, Any]]:
-    """Search with this process on the first device and one more process for each of the others,
-    which load the system `name` themselves; blocks are dealt out among them. A process that dies
-    fails the search."""
-    shares = len(each)
-    if shares > 1:
-        # Every device gets a block, also of a small corpus.
-        usual = options.block_documents or DEFAULT_BLOCK
-        size = max(min(usual, -(-dataset.n_documents // shares)), UNIT)
-        options = replace(options, block_documents=size)
-    search = system.block_search(dataset, options, progress)
-    if shares > 1:
-        with tempfile.TemporaryDirectory() as scratch:
-            counts = Path(scratch) / "done"
-            progress.share(SharedCount(counts, shares, new=True), 0)
-            calls = [
-                (
-                    name,
-                    replace(settings, offline=True),
-                    dataset.path,
-                    options,
-                    share,
-                    shares,
-                    counts,
-                )
-                for share, settings in enumerate(each)
-            ]
-            others = beside(
-                work_share, calls[1:], processes=shares - 1, waiting_on=lambda: progress.advance(0)
-            )
-            with others as look:
-                search.compute(0, shares, watch=look)
-            progress.gather()
-    run, facts = search.run()
-    return search, run, facts
+) -> tuple[W_co, Run, dict[str, Any]]:
+    """Search wherever the options say; else with this process on the first device and one more
+    process for each of the others."""
+    store = BlockStore(options.work_dir, progress.say)
+    asked = Asked.of(dataset, options)
+    work = system.work(asked, store.get_or_compute)
+    search = BlockSearch(dataset, options, store, progress, work)
+
+    def elsewhere(device: str, workers: int) -> tuple[Any, ...]:
+        return name, replace(each[0], device=device, offline=True), asked, workers
+
+    job = Job(progress.stage, work, prepared, elsewhere)
+    threads = torch.get_num_threads()
+    executor: Executor = Here()
+    if len(each) > 1:
+        executor = Processes([one.device or "cpu" for one in each])
+        _share_cores(each[0].device, len(each))
+    try:
+        run, facts = search.run(executor, job)
+    finally:
+        torch.set_num_threads(threads)
+    return work, run, facts
 
 
-def work_share(
-    name: str,
-    settings: EncoderOptions,
-    path: Path,
-    options: SearchOptions,
-    share: int,
-    shares: int,
-    counts: Path,
-) -> None:
-    """In a process of its own: the blocks of one share, left in the folder of blocks; `counts` is
-    the file of the shared count."""
-    if settings.device == "cpu":
-        torch.set_num_threads(max(1, torch.get_num_threads() // shares))
-    system: Any = load_system(name, settings)
-    dataset = Dataset(path)
-    progress = Progress(name, dataset.n_documents, "documents", quiet=True)
-    progress.share(SharedCount(counts, shares), share)
-    system.block_search(dataset, options, progress).compute(share, shares)
+_loaded: tuple[tuple[str, EncoderOptions], Any] | None = None
+"""What this process has loaded for others; their next search may be of the same."""
+
+
+def prepared(name: str, settings: EncoderOptions, asked: Asked, workers: int) -> BlockWork:
+    """In another process: the system is loaded, and the queries are encoded."""
+    global _loaded
+    if _loaded is None or _loaded[0] != (name, settings):
+        _share_cores(settings.device, workers)
+        _loaded = None
+        system: Any = load_system(name, settings)
+        _loaded = (name, settings), system
+    work: BlockWork = _loaded[1].work(asked)
+    return work
+
+
+def _share_cores(device: str | None, workers: int) -> None:
+    if device == "cpu":
+        torch.set_num_threads(max(1, torch.get_num_threads() // workers))

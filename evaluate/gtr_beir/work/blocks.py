@@ -15,8 +15,16 @@ from gtr_beir.errors import UsageError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-DEFAULT_BLOCK = 65_536
-"""Documents in a block."""
+LARGEST_BLOCK = 65_536
+"""Documents in a block of a large corpus."""
+_LEAST_BLOCKS = 16
+
+
+def usual_block(n_documents: int) -> int:
+    """Documents in a block of a corpus, whoever works on it: small corpora are cut too, so that
+    little work is lost and several can share it."""
+    units = -(-n_documents // (_LEAST_BLOCKS * UNIT))
+    return min(max(units, 1) * UNIT, LARGEST_BLOCK)
 
 
 @dataclass(frozen=True)
@@ -36,10 +44,10 @@ class Block:
 
 
 def plan_blocks(n_documents: int, block_documents: int | None = None) -> list[Block]:
-    """Cut a corpus into blocks (None: of the usual size); the size is rounded up to whole units of
-    1,024 documents."""
+    """Cut a corpus into blocks (None: of the largest size); the size is rounded up to whole units
+    of 1,024 documents."""
     if block_documents is None:
-        block_documents = DEFAULT_BLOCK
+        block_documents = LARGEST_BLOCK
     if block_documents < 1:
         raise UsageError(f"a block of {block_documents} documents is not possible; give 1 or more")
     size = -(-block_documents // UNIT) * UNIT

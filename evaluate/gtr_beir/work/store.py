@@ -7,6 +7,7 @@ temporary name that nobody reads.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from gtr_beir.errors import StoreError
 from gtr_beir.files import (
+    Lock,
     atomic_folder,
     lock,
     read_json,
@@ -29,7 +31,8 @@ from gtr_beir.work.blocks import Arrays
 class BlockStore:
     """Results of blocks in one folder, by key.
 
-    `say` is told about waiting for another process and about damage that was found.
+    `say` is told about waiting for another process, about damage that was found and, once, about a
+    file system without locks.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] = lambda _: None):
@@ -52,8 +55,22 @@ class BlockStore:
         """Whether something is stored under `key`; its bytes are looked at when it is read."""
         return (self._folder / key / "block.json").is_file()
 
+    def claim(self, key: str) -> Lock | None:
+        """The right to make what is stored under `key`; None while another process has it."""
+        claim = Lock(self._lock_file(key))
+        if not claim.take(wait=False):
+            claim.release()
+            return None
+        return claim
+
+    def _lock_file(self, key: str) -> Path:
+        return self._folder / ".locks" / f"{key}.lock"
+
     def put(self, key: str, arrays: Arrays) -> Arrays:
-        """Store arrays under `key`; they are there whole or not at all."""
+        """Store arrays under `key`; they are there whole or not at all. What is there whole stays,
+        since somebody may be reading it, and is given back."""
+        with contextlib.suppress(StoreError):
+            return _read(self._folder / key)
         with atomic_folder(self._folder / key) as work:
             entries = {}
             for name, array in arrays.items():
@@ -68,7 +85,7 @@ class BlockStore:
         found = self.get(key)
         if found is not None:
             return found
-        with lock(self._folder / ".locks" / f"{key}.lock", say=self._say):
+        with lock(self._lock_file(key), say=self._say):
             found = self.get(key)
             if found is not None:
                 return found

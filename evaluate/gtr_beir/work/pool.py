@@ -1,4 +1,4 @@
-"""Who does the work: processes of this machine, none of which outlives the one that asked."""
+"""A pool of processes of this machine, none of which outlives the one that asked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 from gtr_beir.errors import StoreError
 
-_TICK = 0.5
-"""Seconds between two looks at other processes."""
+DIED = (
+    "a worker process died, perhaps for lack of memory; run again with fewer --processes or "
+    "devices to continue where it stopped"
+)
 
 
 def in_processes(
@@ -29,67 +31,36 @@ def in_processes(
     each as it ends. A process that dies fails the work instead of hanging it.
 
     `function` must be a module's own, and whatever it raises is raised here. With one process, or
-    one call, it runs in this one.
+    one call, it runs in this one. If a call fails, the processes are stopped.
     """
-    if processes <= 1 or len(calls) <= 1:
+    workers = min(processes, len(calls))
+    if workers <= 1:
         for index, arguments in enumerate(calls):
             function(*arguments)
             done(index)
         return
-    with beside(function, calls, processes=processes, done=done):
-        pass
-
-
-@contextlib.contextmanager
-def beside(
-    function: Callable[..., None],
-    calls: Sequence[tuple[object, ...]],
-    *,
-    processes: int,
-    done: Callable[[int], None] = lambda _: None,
-    waiting_on: Callable[[], None] = lambda: None,
-) -> Iterator[Callable[[], None]]:
-    """`in_processes`, while this process does work of its own in the body of the `with`.
-
-    Gives a function that raises what has failed so far; the end of the body waits for the rest, and
-    calls `waiting_on` now and then. If the body or a call fails, the processes are stopped.
-    """
-    workers = min(processes, len(calls))
     context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
     with futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
+        workers, mp_context=context, initializer=die_with, initargs=(os.getpid(),)
     ) as pool:
-        with _without_main():
+        with without_main():
             waiting = {pool.submit(function, *arguments): i for i, arguments in enumerate(calls)}
-
-        def look() -> None:
-            for future in waiting:
-                if future.done():
-                    future.result()
-
         try:
-            yield look
-            while waiting:
-                ended, _ = futures.wait(waiting, _TICK, return_when=futures.FIRST_COMPLETED)
-                for future in ended:
-                    future.result()
-                    done(waiting.pop(future))
-                waiting_on()
+            for future in futures.as_completed(waiting):
+                future.result()
+                done(waiting[future])
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in set(multiprocessing.active_children()) - before:
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
-                raise StoreError(
-                    "a worker process died, perhaps for lack of memory; run again with fewer "
-                    "--processes or devices to continue where it stopped"
-                ) from error
+                raise StoreError(DIED) from error
             raise
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Hide the main module while workers start: they would run a user's script again, which,
     without a guard, would come here again and wait for its own parent."""
     main = sys.modules["__main__"]
@@ -104,7 +75,7 @@ def _without_main() -> Iterator[None]:
             setattr(main, name, value)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Workers of a killed parent would wait for ever; each looks after it."""
 
     def watch() -> None:

@@ -1,0 +1,26 @@
+"""This process does the work, one task after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gtr_beir.progress import Progress
+from gtr_beir.work.executors.base import Done, Hand, Job
+
+PAUSE = 0.5
+"""Seconds until tasks are asked for again when there is none just now."""
+
+
+class Here:
+    """This process."""
+
+    hands: Mapping[str, Hand] = {}
+
+    def work(self, job: Job, tasks: Iterator[Any], progress: Progress) -> Iterator[Done]:
+        for task in tasks:
+            if task is None:
+                time.sleep(PAUSE)
+            else:
+                yield Done(task, job.worker.do(task, progress.advance))

@@ -1,0 +1,211 @@
+"""Processes of this machine, one for each device; the first device is this process's own.
+
+A thread for each worker asks for the next task as soon as the last is done, so that whoever is free
+gets it. A process that dies ends the work with a sentence: what was done is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import platform
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from gtr_beir.errors import StoreError
+from gtr_beir.progress import Progress
+from gtr_beir.work.executors.base import Done, Hand, Job, Task, Tell, Worker
+from gtr_beir.work.executors.here import PAUSE
+from gtr_beir.work.pool import DIED, die_with, without_main
+
+
+class Processes:
+    """The devices that are named, as often as they are named."""
+
+    def __init__(self, devices: Sequence[str]):
+        self._devices = devices
+        self.hands: dict[str, Hand] = {}
+
+    def work(self, job: Job, tasks: Iterator[Any], progress: Progress) -> Iterator[Done]:
+        self.hands = {
+            f"{number} {device}": Hand(platform.node(), device)
+            for number, device in enumerate(self._devices)
+        }
+        events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with contextlib.ExitStack() as stack:
+            others = [
+                stack.enter_context(_Process(job, device, len(self._devices)))
+                for device in self._devices[1:]
+            ]
+            shared = _Shared(tasks)
+            # However this ends, nobody begins another task.
+            stack.callback(shared.close)
+            for name, worker in zip(self.hands, [_Local(job.worker), *others], strict=True):
+                threading.Thread(
+                    target=_serve, args=(name, worker, shared, events), daemon=True
+                ).start()
+            at_work = len(self._devices)
+            while at_work:
+                try:
+                    kind, name, value = events.get(timeout=PAUSE)
+                except queue.Empty:
+                    progress.advance(0)
+                    continue
+                if kind == "did":
+                    progress.advance(value)
+                elif kind == "failed":
+                    raise value
+                elif kind == "left":
+                    at_work -= 1
+                else:
+                    task, result, seconds = value
+                    self.hands[name].blocks += 1
+                    self.hands[name].seconds += seconds
+                    with shared.paused():
+                        yield Done(task, result, name)
+
+
+class _Shared:
+    """Tasks that several threads take from, one at a time."""
+
+    def __init__(self, tasks: Iterator[Any]):
+        self._tasks: Iterator[Any] | None = tasks
+        self._lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nobody takes a task meanwhile: what is yielded changes what the next one is."""
+        with self._lock:
+            yield
+
+    def next(self) -> Task | None:
+        """None: there are no more."""
+        while True:
+            with self._lock:
+                if self._tasks is None:
+                    return None
+                try:
+                    task: Task | None = next(self._tasks)
+                except StopIteration:
+                    self._tasks = None
+                    return None
+                if task is not None:
+                    # The corpus is read here, by one thread at a time.
+                    return task.carried()
+            time.sleep(PAUSE)
+
+    def close(self) -> None:
+        with self._lock:
+            self._tasks = None
+
+
+class _Local:
+    """This process's own worker."""
+
+    def __init__(self, worker: Worker):
+        self._worker = worker
+
+    def be_ready(self) -> None:
+        pass
+
+    def do(self, task: Task, tell: Tell) -> Any:
+        return self._worker.do(task, tell)
+
+
+class _Process:
+    """A worker in a process of its own, which ends with the `with`."""
+
+    def __init__(self, job: Job, device: str, workers: int):
+        context = multiprocessing.get_context("spawn")
+        self._connection, self._far = context.Pipe()
+        arguments = (self._far, os.getpid(), job.prepare, job.elsewhere(device, workers))
+        self._process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)
+        self._proof = job.worker.proof
+
+    def __enter__(self) -> _Process:
+        with without_main():
+            self._process.start()
+        self._far.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.join()
+        self._connection.close()
+
+    def be_ready(self) -> None:
+        """Wait until it is prepared; StoreError if it is not equal to this process."""
+        require_equal(self._proof, self._answer(lambda _: None), "a worker process")
+
+    def do(self, task: Task, tell: Tell) -> Any:
+        with _told_if_dead():
+            self._connection.send(task)
+        return self._answer(tell)
+
+    def _answer(self, tell: Tell) -> Any:
+        while True:
+            with _told_if_dead():
+                kind, value = self._connection.recv()
+            if kind == "done":
+                return value
+            if kind == "failed":
+                raise value
+            tell(value)
+
+
+@contextlib.contextmanager
+def _told_if_dead() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+        raise StoreError(DIED) from error
+
+
+def require_equal(here: Mapping[str, str], there: Mapping[str, str], where: str) -> None:
+    """StoreError that names the first thing that is another elsewhere."""
+    for name, value in here.items():
+        if there.get(name) != value:
+            raise StoreError(
+                f"{where} has another {name} ({there.get(name)}) than this process ({value}), so "
+                "its results would differ"
+            )
+
+
+def _serve(name: str, worker: Any, shared: _Shared, events: queue.SimpleQueue[Any]) -> None:
+    """A thread's life: take a task, have it done, pass it on."""
+    try:
+        worker.be_ready()
+        while (task := shared.next()) is not None:
+            start = time.perf_counter()
+            result = worker.do(task, lambda count: events.put(("did", name, count)))
+            events.put(("done", name, (task, result, time.perf_counter() - start)))
+    except BaseException as error:
+        events.put(("failed", name, error))
+    events.put(("left", name, None))
+
+
+def _main(
+    connection: Connection,
+    parent: int,
+    prepare: Callable[..., Worker],
+    arguments: tuple[Any, ...],
+) -> None:
+    """A worker process: prepare, say what would have to be equal, then do what is sent."""
+    die_with(parent)
+    try:
+        worker = prepare(*arguments)
+        connection.send(("done", dict(worker.proof)))
+        while True:
+            task = connection.recv()
+            result = worker.do(task, lambda count: connection.send(("did", count)))
+            connection.send(("done", result))
+    except EOFError:
+        return
+    except Exception as error:
+        connection.send(("failed", error))

@@ -1,0 +1,93 @@
+"""Processes of this machine: whoever is free gets the next task, and failures are told."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gtr_beir.errors import NumericalError, StoreError
+from gtr_beir.progress import Progress
+from gtr_beir.work.executors.base import Job, Tell
+from gtr_beir.work.executors.here import Here
+from gtr_beir.work.executors.processes import Processes
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A task of so many seconds."""
+
+    number: int
+    seconds: float = 0.0
+
+    def carried(self) -> Wait:
+        return self
+
+
+class Waiter:
+    """Waits, and says where; `fails`: "die", "raise" or nothing."""
+
+    def __init__(self, fails: str = "", proof: Mapping[str, str] | None = None):
+        self.proof = proof or {"weights": "a"}
+        self._fails = fails
+
+    def do(self, task: Wait, tell: Tell) -> tuple[int, int]:
+        if self._fails == "die":
+            os._exit(9)
+        if self._fails == "raise":
+            raise NumericalError("a sentence of its own")
+        time.sleep(task.seconds)
+        tell(1)
+        return task.number, os.getpid()
+
+
+def job(*arguments: Any) -> Job:
+    return Job("waiting", Waiter(), Waiter, lambda device, workers: arguments)
+
+
+def progress() -> Progress:
+    return Progress("waiting", None, "tasks", quiet=True)
+
+
+def test_whoever_is_free_gets_the_next_and_each_task_is_done_once() -> None:
+    """This process sleeps over one task while the other does all the rest."""
+    shown, executor = progress(), Processes(["cpu", "cpu"])
+    tasks = iter([Wait(0, 8.0), *(Wait(n, 0.01) for n in range(1, 12))])
+    # The other process takes a second or so to start: the long one is this process's.
+    done = [each.result for each in executor.work(job(), tasks, shown)]
+    assert sorted(number for number, _ in done) == list(range(12))
+    here = [number for number, process in done if process == os.getpid()]
+    assert here == [0]
+    assert shown.done == 12
+    assert [hand.blocks for hand in executor.hands.values()] == [1, 11]
+
+
+def test_none_means_later() -> None:
+    def tasks() -> Iterator[Wait | None]:
+        yield None
+        yield Wait(1)
+
+    for executor in (Here(), Processes(["cpu", "cpu"])):
+        assert [d.result[0] for d in executor.work(job(), tasks(), progress())] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (("die",), StoreError, "a worker process died"),
+        (("raise",), NumericalError, "a sentence of its own"),
+        (("", {"weights": "b"}), StoreError, r"another weights \(b\) than this process \(a\)"),
+    ],
+)
+def test_what_fails_is_told_and_nobody_is_left(
+    arguments: tuple[Any, ...], error: type[Exception], said: str
+) -> None:
+    tasks = (Wait(n, 0.1) for n in range(1000))
+    with pytest.raises(error, match=said):
+        list(Processes(["cpu", "cpu"]).work(job(*arguments), tasks, progress()))
+    assert multiprocessing.active_children() == []
