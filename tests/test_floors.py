@@ -81,6 +81,7 @@ WITHIN = {
         "options",
         "base",
         "block_work",
+        "shards",
         "search",
         "dense_search",
         "dense",

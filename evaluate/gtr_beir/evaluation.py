@@ -22,7 +22,7 @@ from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
 from gtr_beir.records import FORMAT, PER_QUERY, RECORD, RUN, Record, record_key, versions
-from gtr_beir.systems.base import SearchOptions, System
+from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, SharesWork, System
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,28 @@ def benchmark_or_find(
     return record, any(searched for _, searched in parts)
 
 
+def benchmark_shard(
+    system: System, dataset: Dataset | DatasetGroup, shard: Shard, options: RunOptions
+) -> ShardDone:
+    """Do the blocks of one of several shards, and write no record: `benchmark` merges what all
+    shards have done, and does what is missing itself. UsageError for a system that cannot."""
+    if not isinstance(system, SharesWork):
+        raise UsageError(cannot_share(system.identity.name))
+    if options.rerank is not None and not system.reranks:
+        raise UsageError(cannot_rerank(system.identity.name))
+    done = []
+    for part in [dataset] if isinstance(dataset, Dataset) else dataset.parts:
+        at = _place(system, part, options)
+        # Shared: other shards are at work in the same folder, and no run is.
+        with lock(at.folder / ".lock", shared=True):
+            done.append(system.do_shard(part, at.search_options(options), shard))
+    return ShardDone(sum(d.blocks for d in done), sum(d.done for d in done))
+
+
+def cannot_share(name: str) -> str:
+    return f"{name} has no shards; a run without --shard does all of it"
+
+
 def cannot_rerank(name: str) -> str:
     return f"{name} searches the whole corpus and cannot rerank another run; colbert can"
 
@@ -113,7 +135,8 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
     record.json. A record of the same key is returned as it is, unless `again`; a record of the same
     name but of other weights or settings is not overwritten without `again` (UsageError).
     """
-    scoring, reranked = _reranked(chosen, dataset)
+    at = _place(system, dataset, chosen)
+    name, folder, scoring = at.name, at.folder, at.scoring
     concerned = int((dataset.self_rows >= 0).sum())
     identity = system.identity.on(
         dataset.name,
@@ -122,27 +145,17 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
         depth=chosen.depth,
         self_matches=chosen.self_matches if concerned else "none",
     )
-    name = name_in_folders(system.identity, chosen)
     fingerprint = system.fingerprint
     if scoring.reranked:
         fingerprint = Digest().add(fingerprint).add(scoring.sha256).hex()
-    folder = chosen.results_dir / name / dataset.name
     key = record_key(dataset.fingerprint, fingerprint, chosen.depth, chosen.self_matches)
     with lock(folder / ".lock"):
         remove_leftovers(folder)
         done = _done(folder, key, chosen.again)
         if done is not None:
             return _brought_up(done, folder, dataset, identity), False
-        options = SearchOptions(
-            work_dir=folder / "blocks",
-            k=chosen.depth,
-            self_matches=chosen.self_matches,
-            block_documents=chosen.block_documents,
-            rerank=reranked,
-            quiet=chosen.quiet,
-        )
         start = time.perf_counter()
-        found = system.search(dataset, options)
+        found = system.search(dataset, at.search_options(chosen))
         searched = time.perf_counter()
         values = measures.per_query(found.run, dataset)
         scored = time.perf_counter()
@@ -177,6 +190,31 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
         )
         record.write(folder)
     return record, True
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the results of a system on a dataset are kept, and what is scored."""
+
+    name: str
+    folder: Path
+    scoring: Scoring
+    reranked: Run | None
+
+    def search_options(self, chosen: RunOptions) -> SearchOptions:
+        return SearchOptions(
+            work_dir=self.folder / "blocks",
+            k=chosen.depth,
+            self_matches=chosen.self_matches,
+            block_documents=chosen.block_documents,
+            rerank=self.reranked,
+            quiet=chosen.quiet,
+        )
+
+
+def _place(system: System, dataset: Dataset, chosen: RunOptions) -> _Place:
+    name = name_in_folders(system.identity, chosen)
+    return _Place(name, chosen.results_dir / name / dataset.name, *_reranked(chosen, dataset))
 
 
 def name_in_folders(identity: Identity, options: RunOptions) -> str:

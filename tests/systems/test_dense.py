@@ -189,6 +189,10 @@ def test_two_devices_give_the_run_of_one(tmp_path: Path) -> None:
     expected = one.search(dataset, SearchOptions(work_dir=tmp_path / "one", block_documents=1024))
     found = two.search(dataset, SearchOptions(work_dir=tmp_path / "two", block_documents=1024))
     assert found.facts["device"] == "cpu,cpu"
+    workers = found.facts["workers"]
+    assert [worker["device"] for worker in workers] == ["cpu", "cpu"]
+    assert sum(worker["blocks"] for worker in workers) == 3
+    assert "workers" not in expected.facts
     assert (found.run.doc_rows == expected.run.doc_rows).all()
     assert (found.run.scores == expected.run.scores).all()
 

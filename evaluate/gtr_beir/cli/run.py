@@ -66,6 +66,12 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--again", action="store_true", help="replace a record that is already there"
     )
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="do only the blocks I, I+N, ... (I from 0), as a task of a job array does, and write "
+        "no record; a run without it merges (docs/cluster.md)",
+    )
     parser.add_argument("--offline", action="store_true", help="fetch nothing")
     folders(parser, results=True)
     quiet(parser)
@@ -76,6 +82,7 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from gtr_beir.experiment.running import carry_out, prepare
+    from gtr_beir.systems.base import Shard
 
     experiment = experiment_of(options)
     at_least_one(options, ("block_documents", "threads"))
@@ -86,6 +93,7 @@ def _run(options: argparse.Namespace) -> int:
         offline=options.offline,
         block_documents=options.block_documents,
         again=options.again,
+        shard=None if options.shard is None else Shard.parse(options.shard),
         quiet=options.quiet,
         say=_say,
     )
@@ -100,21 +108,26 @@ def _run(options: argparse.Namespace) -> int:
         for outcome in carry_out(work):
             # A system that cannot be loaded is told once, not for every dataset.
             if outcome.loaded or all(other.place != outcome.place for other in outcomes):
-                _tell(outcome)
+                _tell(outcome, options.shard)
             outcomes.append(outcome)
     finally:
         # Also of a run that is stopped: what is left is worth knowing then.
-        if work.pairs > 1 and not options.quiet:
+        if work.pairs > 1 and not options.quiet and work.shard is None:
             print(f"\n{closing_table(work, outcomes)}", flush=True)
-    written = not experiment.reports or _reported(work, outcomes, quiet=options.quiet)
+    written = not work.experiment.reports or _reported(work, outcomes, quiet=options.quiet)
     if not options.quiet:
         _say_where(work, outcomes)
-    return 0 if written and all(outcome.record for outcome in outcomes) else 1
+    return 0 if written and all(o.record or o.shard for o in outcomes) else 1
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: Outcome, shard: str | None) -> None:
     if outcome.record is not None:
         print(_record_line(outcome.record), flush=True)
+    elif outcome.shard is not None:
+        done, blocks = outcome.shard.done, outcome.shard.blocks
+        word = "block" if blocks == 1 else "blocks"
+        there = f", {blocks - done:,} of them there already" if blocks > done else ""
+        print(f"{outcome.dataset}  {outcome.system}  {blocks:,} {word} of shard {shard}{there}")
     else:
         what = f"failed on {outcome.dataset}" if outcome.loaded else "cannot be run"
         _say(printable(f"gtr-beir: {outcome.system} {what}: {outcome.why}"))
@@ -157,6 +170,8 @@ def _say(text: str) -> None:
 
 def _say_where(work: Work, outcomes: Sequence[Outcome]) -> None:
     systems = {outcome.system for outcome in outcomes if outcome.record is not None}
+    if any(outcome.shard is not None for outcome in outcomes):
+        _say("to merge, once all shards are done: the same command without --shard")
     if systems:
         folder = work.results_dir / systems.pop() if len(systems) == 1 else work.results_dir
         _say(f"records and runs: {folder}")

@@ -15,19 +15,26 @@ from pathlib import Path
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import datasets_folder
 from gtr_beir.errors import GtrBeirError, UsageError, sentence
-from gtr_beir.evaluation import RunOptions, benchmark_or_find, name_in_folders
+from gtr_beir.evaluation import (
+    RunOptions,
+    benchmark_or_find,
+    benchmark_shard,
+    cannot_share,
+    name_in_folders,
+)
 from gtr_beir.experiment.checking import check_systems, datasets_in_order
 from gtr_beir.experiment.description import Experiment
 from gtr_beir.files import results_folder
 from gtr_beir.memory import give_back
 from gtr_beir.records import Record
-from gtr_beir.systems.base import System, load_system
+from gtr_beir.systems.base import Shard, ShardDone, SharesWork, System, load_system, system_class
 
 
 @dataclass(frozen=True)
 class Work:
     """An experiment that was checked. datasets: in the order in which they are done; how: of each
-    system; fetch: whether datasets may be fetched."""
+    system; fetch: whether datasets may be fetched; shard: whose blocks alone are done, without
+    records (None: everything)."""
 
     experiment: Experiment
     datasets: tuple[str, ...]
@@ -35,6 +42,7 @@ class Work:
     results_dir: Path
     datasets_dir: Path
     fetch: bool
+    shard: Shard | None = None
 
     @property
     def pairs(self) -> int:
@@ -47,8 +55,9 @@ class Outcome:
     """What became of one system on one dataset.
 
     place: of the system in the experiment, from 0; system: its name, in folders where it is known;
-    record: None if it failed, why: then says why in a sentence; found: whether all of it was there
-    already; loaded: False if the system itself failed, so that the dataset was not tried.
+    record: None if it failed, why: then says why in a sentence; shard: in its place, what a shard
+    has done; found: whether all of it was there already; loaded: False if the system itself
+    failed, so that the dataset was not tried.
     """
 
     place: int
@@ -56,6 +65,7 @@ class Outcome:
     dataset: str
     record: Record | None = None
     found: bool = False
+    shard: ShardDone | None = None
     why: str = ""
     loaded: bool = True
 
@@ -68,6 +78,7 @@ def prepare(
     offline: bool = False,
     block_documents: int | None = None,
     again: bool = False,
+    shard: Shard | None = None,
     quiet: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Work:
@@ -75,8 +86,8 @@ def prepare(
 
     results_dir, datasets_dir: in the place of the experiment's own, and without either
     $GTR_BEIR_RESULTS and $GTR_BEIR_DATASETS hold; again: replace records that are
-    there; say: is told of datasets that are left out. Raises UsageError for wrong use: nothing has
-    been loaded or written then.
+    there; shard: do its blocks alone; say: is told of what is left out. Raises UsageError for
+    wrong use: nothing has been loaded or written then.
     """
     results = results_folder(results_dir or experiment.results_dir)
     datasets = datasets_folder(datasets_dir or experiment.datasets_dir)
@@ -95,9 +106,19 @@ def prepare(
         )
         for choice in experiment.systems
     )
+    if shard is not None:
+        shares = [issubclass(system_class(c.name), SharesWork) for c in experiment.systems]
+        if not any(shares):
+            raise UsageError(cannot_share(experiment.systems[0].name))
+        for choice, can in zip(experiment.systems, shares, strict=True):
+            if not can:
+                say(f"left out: {cannot_share(choice.label or choice.name)}")
+        how = tuple(h for h, can in zip(how, shares, strict=True) if can)
+        systems = tuple(c for c, can in zip(experiment.systems, shares, strict=True) if can)
+        experiment = replace(experiment, systems=systems, baseline=None, reports=())
     names = datasets_in_order(experiment, datasets, offline=offline, say=say)
     check_systems(experiment, results, offline=offline)
-    return Work(experiment, tuple(names), how, results, datasets, not offline)
+    return Work(experiment, tuple(names), how, results, datasets, not offline, shard)
 
 
 def carry_out(work: Work) -> Iterator[Outcome]:
@@ -137,6 +158,9 @@ def _outcome(work: Work, how: RunOptions, system: System, asked: Outcome) -> Out
         dataset = load_dataset(
             asked.dataset, datasets_dir=work.datasets_dir, fetch=work.fetch, quiet=how.quiet
         )
+        if work.shard is not None:
+            shard = benchmark_shard(system, dataset, work.shard, how)
+            return replace(asked, shard=shard, found=not shard.done)
         record, searched = benchmark_or_find(system, dataset, how)
     except Exception as error:
         return replace(asked, why=_why(error, alone=work.pairs == 1))

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from gtr_beir.errors import UsageError
 from gtr_beir.identity import USUAL_DEPTH, Identity
@@ -30,6 +30,39 @@ SYSTEMS = {"bm25-flat": BM25, "bm25-multifield": BM25, "colbert": COLBERT}
 """Names with a home of their own; the class is called with (name, options)."""
 
 _PREFIXES = {"colbert:": COLBERT}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` shares of a search: the blocks number, number + count, ..., from 0."""
+
+    number: int
+    count: int
+
+    @staticmethod
+    def parse(text: str) -> Shard:
+        """`2/8`; UsageError for anything else."""
+        number, slash, count = text.partition("/")
+        if not slash or not number.isdecimal() or not count.isdecimal():
+            raise UsageError(f"--shard {text} is not possible; give i/n, such as 0/8")
+        shard = Shard(int(number), int(count))
+        if shard.number >= shard.count:
+            raise UsageError(
+                f"--shard {text} is not possible; shards are counted from 0, so that the last of "
+                f"{max(shard.count, 1)} is {max(shard.count, 1) - 1}/{max(shard.count, 1)}"
+            )
+        return shard
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+@dataclass(frozen=True)
+class ShardDone:
+    """What a shard has: so many blocks, of which so many were done now."""
+
+    blocks: int
+    done: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +115,15 @@ class System(Protocol):
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Rank every document of the corpus for every query, exactly, to depth options.k."""
+        ...
+
+
+@runtime_checkable
+class SharesWork(Protocol):
+    """A system whose search can be done in shards, on several machines with one folder."""
+
+    def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
+        """Do and keep the blocks of a shard; a later `search` finds them."""
         ...
 
 

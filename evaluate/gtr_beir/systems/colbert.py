@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gtr_beir.digests import fingerprint_of
 from gtr_beir.identity import Identity
 from gtr_beir.lengths import Lengths
-from gtr_beir.systems.base import Found, SearchOptions
+from gtr_beir.systems.base import Found, SearchOptions, Shard, ShardDone
 from gtr_beir.systems.options import EncoderOptions, option
 
 if TYPE_CHECKING:
     from gtr_beir.data.store import Dataset
+    from gtr_beir.progress import Progress
     from gtr_beir.systems.block_work import Asked, Keep
     from gtr_beir.systems.colbert_search import ColbertWork
 
@@ -124,18 +125,9 @@ class ColbertSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode and score every block, or only the documents of `options.rerank`; merge."""
-        from gtr_beir.progress import Progress
         from gtr_beir.systems.search import search_with
 
-        what = "reranks" if options.rerank is not None else "on"
-        progress = Progress(
-            f"{self.identity.name} {what} {dataset.name}",
-            dataset.n_documents,
-            "documents",
-            quiet=options.quiet,
-        )
-        for remark in self.encoder.remarks:
-            progress.say(remark)
+        progress = self._progress(dataset, options)
         work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
         facts |= {
             "given": self._asked,
@@ -149,6 +141,27 @@ class ColbertSystem:
         if options.rerank is not None:
             facts["reranked"] = int((options.rerank.doc_rows >= 0).sum())
         return Found(run, facts)
+
+    def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
+        """The blocks of a shard, without a run."""
+        from gtr_beir.systems.search import do_shard_with
+
+        progress = self._progress(dataset, options)
+        return do_shard_with(self, self._asked, self._each, dataset, options, progress, shard)
+
+    def _progress(self, dataset: Dataset, options: SearchOptions) -> Progress:
+        from gtr_beir.progress import Progress
+
+        what = "reranks" if options.rerank is not None else "on"
+        progress = Progress(
+            f"{self.identity.name} {what} {dataset.name}",
+            dataset.n_documents,
+            "documents",
+            quiet=options.quiet,
+        )
+        for remark in self.encoder.remarks:
+            progress.say(remark)
+        return progress
 
     def work(self, asked: Asked, keep: Keep | None = None) -> ColbertWork:
         """The search of a block, ready for any block: queries encoded, or found by `keep`."""

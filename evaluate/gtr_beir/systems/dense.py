@@ -10,12 +10,13 @@ from gtr_beir.digests import fingerprint_of
 from gtr_beir.errors import UsageError
 from gtr_beir.identity import Identity
 from gtr_beir.lengths import Kind, Lengths
-from gtr_beir.systems.base import Found, SearchOptions
+from gtr_beir.systems.base import Found, SearchOptions, Shard, ShardDone
 from gtr_beir.systems.options import EncoderOptions, option
 
 if TYPE_CHECKING:
     from gtr_beir.data.store import Dataset
     from gtr_beir.encoders.base import Encoder
+    from gtr_beir.progress import Progress
     from gtr_beir.systems.block_work import Asked, Keep
     from gtr_beir.systems.dense_search import DenseWork
 
@@ -114,17 +115,9 @@ class DenseSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
-        from gtr_beir.progress import Progress
         from gtr_beir.systems.search import search_with
 
-        progress = Progress(
-            f"{self.identity.name} on {dataset.name}",
-            dataset.n_documents,
-            "documents",
-            quiet=options.quiet,
-        )
-        for remark in self.encoder.remarks:
-            progress.say(remark)
+        progress = self._progress(dataset, options)
         work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
         facts |= {
             "given": self._asked,
@@ -141,6 +134,26 @@ class DenseSystem:
         if not self.encoder.counts_tokens:
             facts |= dict.fromkeys(_COUNTED)
         return Found(run, facts)
+
+    def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
+        """The blocks of a shard, without a run."""
+        from gtr_beir.systems.search import do_shard_with
+
+        progress = self._progress(dataset, options)
+        return do_shard_with(self, self._asked, self._each, dataset, options, progress, shard)
+
+    def _progress(self, dataset: Dataset, options: SearchOptions) -> Progress:
+        from gtr_beir.progress import Progress
+
+        progress = Progress(
+            f"{self.identity.name} on {dataset.name}",
+            dataset.n_documents,
+            "documents",
+            quiet=options.quiet,
+        )
+        for remark in self.encoder.remarks:
+            progress.say(remark)
+        return progress
 
     def work(self, asked: Asked, keep: Keep | None = None) -> DenseWork:
         """The search of a block, ready for any block: queries encoded, or found by `keep`."""

@@ -14,7 +14,8 @@ that is damaged or missing is searched again on its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -30,9 +31,10 @@ from gtr_beir.progress import Progress
 from gtr_beir.ranking.packing import unpack
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import Floor, TopK, empty, merge, require_finite
-from gtr_beir.systems.base import SearchOptions, load_system
+from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, load_system
 from gtr_beir.systems.block_work import Asked, BlockResult, BlockTask, BlockWork, Keep
 from gtr_beir.systems.options import EncoderOptions
+from gtr_beir.systems.shards import NOTES, why_missing, write_note
 from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks, usual_block
 from gtr_beir.work.executors.base import Executor, Job
 from gtr_beir.work.executors.here import Here
@@ -68,9 +70,12 @@ class BlockSearch:
             "form of stored blocks": _STORED,
         }
         self._key = fingerprint_of(self._deciding)
-        self._blocks = plan_blocks(
-            dataset.n_documents, options.block_documents or usual_block(dataset.n_documents)
-        )
+        size = options.block_documents or usual_block(dataset.n_documents)
+        self._blocks = plan_blocks(dataset.n_documents, size)
+        self._deciding = {**self._deciding, "documents in a block": size}
+        self._counted = set(self._blocks)
+        """Blocks that progress is about."""
+        self._notes = options.work_dir / NOTES
         self._best: TopK | None = None
         self._taken: set[Block] = set()
         self._claims: dict[Block, Lock] = {}
@@ -79,6 +84,10 @@ class BlockSearch:
 
     def run(self, executor: Executor, job: Job) -> tuple[Run, dict[str, Any]]:
         """The merged run, doing what is missing; and facts for the record."""
+        self._take_stored()
+        missing = [n for n, block in enumerate(self._blocks) if block not in self._taken]
+        for remark in why_missing(missing, len(self._blocks), self._deciding, self._notes):
+            self._progress.say(remark)
         self._do(self._blocks, executor, job)
         best = self._best
         if best is None:
@@ -89,6 +98,17 @@ class BlockSearch:
             "seconds": self._seconds,
         }
         return Run.of(self._dataset.query_ids, best), facts
+
+    def do_shard(self, shard: Shard, executor: Executor, job: Job) -> ShardDone:
+        """Do the blocks of a shard, and leave a note of what decided their keys."""
+        blocks = self._blocks[shard.number :: shard.count]
+        self._counted = set(blocks)
+        self._progress.begin(0, sum(map(len, blocks)))
+        self._take_stored()
+        there = len(self._taken & self._counted)
+        write_note(self._notes, shard, self._deciding)
+        self._do(blocks, executor, job)
+        return ShardDone(len(blocks), len(blocks) - there)
 
     def _do(self, blocks: Sequence[Block], executor: Executor, job: Job) -> None:
         """Have these blocks done, all that are not there."""
@@ -171,7 +191,8 @@ class BlockSearch:
         if arrays is None:
             return False
         self._take(block, arrays)
-        self._progress.skip(len(block))
+        if block in self._counted:
+            self._progress.skip(len(block))
         return True
 
     def _take(self, block: Block, arrays: Arrays) -> None:
@@ -231,8 +252,38 @@ def search_with(
     options: SearchOptions,
     progress: Progress,
 ) -> tuple[W_co, Run, dict[str, Any]]:
-    """Search wherever the options say; else with this process on the first device and one more
-    process for each of the others."""
+    """Search with this process on the first device and one more process for each of the others."""
+    with _begun(system, name, each, dataset, options, progress) as (work, search, executor, job):
+        run, facts = search.run(executor, job)
+    if executor.hands:
+        facts["workers"] = [asdict(hand) for hand in executor.hands.values()]
+    return work, run, facts
+
+
+def do_shard_with(
+    system: SharedSystem[W_co],
+    name: str,
+    each: Sequence[EncoderOptions],
+    dataset: Dataset,
+    options: SearchOptions,
+    progress: Progress,
+    shard: Shard,
+) -> ShardDone:
+    """The blocks of a shard, as `search_with` does all of them."""
+    with _begun(system, name, each, dataset, options, progress) as (_, search, executor, job):
+        return search.do_shard(shard, executor, job)
+
+
+@contextmanager
+def _begun(
+    system: SharedSystem[W_co],
+    name: str,
+    each: Sequence[EncoderOptions],
+    dataset: Dataset,
+    options: SearchOptions,
+    progress: Progress,
+) -> Iterator[tuple[W_co, BlockSearch, Executor, Job]]:
+    """The search, and who does it."""
     store = BlockStore(options.work_dir, progress.say)
     asked = Asked.of(dataset, options)
     work = system.work(asked, store.get_or_compute)
@@ -248,10 +299,9 @@ def search_with(
         executor = Processes([one.device or "cpu" for one in each])
         _share_cores(each[0].device, len(each))
     try:
-        run, facts = search.run(executor, job)
+        yield work, search, executor, job
     finally:
         torch.set_num_threads(threads)
-    return work, run, facts
 
 
 _loaded: tuple[tuple[str, EncoderOptions], Any] | None = None

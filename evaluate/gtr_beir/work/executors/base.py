@@ -8,7 +8,7 @@ difference to what it gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gtr_beir.progress import Progress
@@ -65,11 +65,11 @@ class Done:
 
 @dataclass
 class Hand:
-    """A worker, for the record: where it is, what it runs on, and what it did."""
+    """A worker, for the record: where it is, what it runs on, how many blocks it did, in how many
+    seconds."""
 
     host: str
     device: str
-    versions: Mapping[str, str] = field(default_factory=dict)
     blocks: int = 0
     seconds: float = 0.0
 
