@@ -53,7 +53,7 @@ def _differences(note: Mapping[str, Any], deciding: Mapping[str, Any]) -> Iterat
     """What a shard had otherwise, as (name, there, here); hashes of queries last, since they follow
     from all the rest."""
     here, there = _flat(deciding), _flat(note)
-    for name in sorted(here.keys() | there.keys(), key="encoded queries".__eq__):
+    for name in sorted({**here, **there}, key="encoded queries".__eq__):
         if here.get(name) != there.get(name):
             yield name, _short(there.get(name)), _short(here.get(name))
 
