@@ -45,6 +45,9 @@ _STORED = "rankings above a floor, packed"
 """The form of stored rankings; a part of their key, so that those of another form are not found."""
 
 
+BlockJob = Job[BlockTask, BlockResult]
+
+
 class BlockSearch:
     """One corpus, one set of queries; every block is kept as soon as it is done."""
 
@@ -82,7 +85,7 @@ class BlockSearch:
         self._tokens = self._truncated = 0
         self._seconds: dict[str, float] = {"encode": 0.0, "search": 0.0}
 
-    def run(self, executor: Executor, job: Job) -> tuple[Run, dict[str, Any]]:
+    def run(self, executor: Executor, job: BlockJob) -> tuple[Run, dict[str, Any]]:
         """The merged run, doing what is missing; and facts for the record."""
         self._take_stored()
         missing = [n for n, block in enumerate(self._blocks) if block not in self._taken]
@@ -99,7 +102,7 @@ class BlockSearch:
         }
         return Run.of(self._dataset.query_ids, best), facts
 
-    def do_shard(self, shard: Shard, executor: Executor, job: Job) -> ShardDone:
+    def do_shard(self, shard: Shard, executor: Executor, job: BlockJob) -> ShardDone:
         """Do the blocks of a shard, and leave a note of what decided their keys."""
         blocks = self._blocks[shard.number :: shard.count]
         self._counted = set(blocks)
@@ -110,7 +113,7 @@ class BlockSearch:
         self._do(blocks, executor, job)
         return ShardDone(len(blocks), len(blocks) - there)
 
-    def _do(self, blocks: Sequence[Block], executor: Executor, job: Job) -> None:
+    def _do(self, blocks: Sequence[Block], executor: Executor, job: BlockJob) -> None:
         """Have these blocks done, all that are not there."""
         progress = self._progress
         try:
@@ -282,17 +285,17 @@ def _begun(
     dataset: Dataset,
     options: SearchOptions,
     progress: Progress,
-) -> Iterator[tuple[W_co, BlockSearch, Executor, Job]]:
+) -> Iterator[tuple[W_co, BlockSearch, Executor, BlockJob]]:
     """The search, and who does it."""
     store = BlockStore(options.work_dir, progress.say)
     asked = Asked.of(dataset, options)
     work = system.work(asked, store.get_or_compute)
     search = BlockSearch(dataset, options, store, progress, work)
 
-    def elsewhere(device: str, workers: int) -> tuple[Any, ...]:
+    def elsewhere(device: str, workers: int) -> tuple[object, ...]:
         return name, replace(each[0], device=device, offline=True), asked, workers
 
-    job = Job(progress.stage, work, prepared, elsewhere)
+    job: BlockJob = Job(progress.stage, work, prepared, elsewhere)
     threads = torch.get_num_threads()
     executor: Executor = Here()
     if len(each) > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Generic, Protocol, Self, TypeVar
 
 from gtr_beir.progress import Progress
 
@@ -20,12 +20,18 @@ Tell = Callable[[int], None]
 class Task(Protocol):
     """A block's work."""
 
-    def carried(self) -> Task:
+    def carried(self) -> Self:
         """The same with all that it points at inside, for another process or another machine."""
         ...
 
 
-class Worker(Protocol):
+T = TypeVar("T", bound=Task)
+R = TypeVar("R")
+T_contra = TypeVar("T_contra", bound=Task, contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Worker(Protocol[T_contra, R_co]):
     """A search that is prepared: checkpoint loaded, queries encoded.
 
     proof: what must be equal, by name, wherever blocks of one search are done.
@@ -34,13 +40,13 @@ class Worker(Protocol):
     @property
     def proof(self) -> Mapping[str, str]: ...
 
-    def do(self, task: Any, tell: Tell) -> Any:
+    def do(self, task: T_contra, tell: Tell) -> R_co:
         """What the task yields."""
         ...
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[T, R]):
     """A search, as executors need it.
 
     what: for sentences; worker: prepared in this process; prepare: a module's own function that
@@ -49,17 +55,17 @@ class Job:
     """
 
     what: str
-    worker: Worker
-    prepare: Callable[..., Worker]
-    elsewhere: Callable[[str, int], tuple[Any, ...]]
+    worker: Worker[T, R]
+    prepare: Callable[..., Worker[T, R]]
+    elsewhere: Callable[[str, int], tuple[object, ...]]
 
 
 @dataclass(frozen=True)
-class Done:
+class Done(Generic[T, R]):
     """A task that was done; by: which worker, as in `Executor.hands`."""
 
-    task: Any
-    result: Any
+    task: T
+    result: R
     by: str = ""
 
 
@@ -83,7 +89,9 @@ class Executor(Protocol):
     @property
     def hands(self) -> Mapping[str, Hand]: ...
 
-    def work(self, job: Job, tasks: Iterator[Any], progress: Progress) -> Iterator[Done]:
+    def work(
+        self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
+    ) -> Iterator[Done[T, R]]:
         """Do every task, in whatever order they end. The next task is asked for when somebody is
         free for it; None means that there is none just now, and that there may be one later.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from gtr_beir.progress import Progress
-from gtr_beir.work.executors.base import Done, Hand, Job
+from gtr_beir.work.executors.base import Done, Hand, Job, R, T
 
 PAUSE = 0.5
 """Seconds until tasks are asked for again when there is none just now."""
@@ -18,7 +17,9 @@ class Here:
 
     hands: Mapping[str, Hand] = {}
 
-    def work(self, job: Job, tasks: Iterator[Any], progress: Progress) -> Iterator[Done]:
+    def work(
+        self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
+    ) -> Iterator[Done[T, R]]:
         for task in tasks:
             if task is None:
                 time.sleep(PAUSE)

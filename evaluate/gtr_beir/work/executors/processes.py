@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Generic
 
 from gtr_beir.errors import StoreError
 from gtr_beir.progress import Progress
-from gtr_beir.work.executors.base import Done, Hand, Job, Task, Tell, Worker
+from gtr_beir.work.executors.base import Done, Hand, Job, R, T, Task, Tell, Worker
 from gtr_beir.work.executors.here import PAUSE
 from gtr_beir.work.pool import DIED, die_with, without_main
 
@@ -32,7 +32,9 @@ class Processes:
         self._devices = devices
         self.hands: dict[str, Hand] = {}
 
-    def work(self, job: Job, tasks: Iterator[Any], progress: Progress) -> Iterator[Done]:
+    def work(
+        self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
+    ) -> Iterator[Done[T, R]]:
         self.hands = {
             f"{number} {device}": Hand(platform.node(), device)
             for number, device in enumerate(self._devices)
@@ -43,7 +45,7 @@ class Processes:
                 stack.enter_context(_Process(job, device, len(self._devices)))
                 for device in self._devices[1:]
             ]
-            shared = _Shared(tasks)
+            shared: _Shared[T] = _Shared(tasks)
             # However this ends, nobody begins another task.
             stack.callback(shared.close)
             for name, worker in zip(self.hands, [_Local(job.worker), *others], strict=True):
@@ -71,11 +73,11 @@ class Processes:
                         yield Done(task, result, name)
 
 
-class _Shared:
+class _Shared(Generic[T]):
     """Tasks that several threads take from, one at a time."""
 
-    def __init__(self, tasks: Iterator[Any]):
-        self._tasks: Iterator[Any] | None = tasks
+    def __init__(self, tasks: Iterator[T | None]):
+        self._tasks: Iterator[T | None] | None = tasks
         self._lock = threading.RLock()
 
     @contextlib.contextmanager
@@ -84,14 +86,14 @@ class _Shared:
         with self._lock:
             yield
 
-    def next(self) -> Task | None:
+    def next(self) -> T | None:
         """None: there are no more."""
         while True:
             with self._lock:
                 if self._tasks is None:
                     return None
                 try:
-                    task: Task | None = next(self._tasks)
+                    task = next(self._tasks)
                 except StopIteration:
                     self._tasks = None
                     return None
@@ -108,7 +110,7 @@ class _Shared:
 class _Local:
     """This process's own worker."""
 
-    def __init__(self, worker: Worker):
+    def __init__(self, worker: Worker[Any, Any]):
         self._worker = worker
 
     def be_ready(self) -> None:
@@ -121,7 +123,7 @@ class _Local:
 class _Process:
     """A worker in a process of its own, which ends with the `with`."""
 
-    def __init__(self, job: Job, device: str, workers: int):
+    def __init__(self, job: Job[Any, Any], device: str, workers: int):
         context = multiprocessing.get_context("spawn")
         self._connection, self._far = context.Pipe()
         arguments = (self._far, os.getpid(), job.prepare, job.elsewhere(device, workers))
@@ -177,7 +179,7 @@ def require_equal(here: Mapping[str, str], there: Mapping[str, str], where: str)
             )
 
 
-def _serve(name: str, worker: Any, shared: _Shared, events: queue.SimpleQueue[Any]) -> None:
+def _serve(name: str, worker: Any, shared: _Shared[Any], events: queue.SimpleQueue[Any]) -> None:
     """A thread's life: take a task, have it done, pass it on."""
     try:
         worker.be_ready()
@@ -193,8 +195,8 @@ def _serve(name: str, worker: Any, shared: _Shared, events: queue.SimpleQueue[An
 def _main(
     connection: Connection,
     parent: int,
-    prepare: Callable[..., Worker],
-    arguments: tuple[Any, ...],
+    prepare: Callable[..., Worker[Any, Any]],
+    arguments: tuple[object, ...],
 ) -> None:
     """A worker process: prepare, say what would have to be equal, then do what is sent."""
     die_with(parent)
