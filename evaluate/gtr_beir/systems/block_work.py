@@ -176,8 +176,6 @@ class BlockWork(Protocol):
 
 
 KIND, QUERIES = "kind of device", "bytes of encoded queries"
-LAST_BITS = (KIND, QUERIES, "device", "packed", "attention")
-"""Of a proof what may differ where devices of several kinds are allowed: it moves last bits."""
 
 
 def proof_of(deciding: Mapping[str, Any], queries_digest: str, device: str) -> dict[str, str]:
