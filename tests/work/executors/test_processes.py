@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,16 @@ class Waiter:
             raise NumericalError("a sentence of its own")
         time.sleep(task.seconds)
         tell(1)
+        return task.number, os.getpid()
+
+
+class Steps(Waiter):
+    """Waits in steps of a hundredth of a second."""
+
+    def do(self, task: Wait, tell: Tell) -> tuple[int, int]:
+        end = time.monotonic() + task.seconds
+        while time.monotonic() < end:
+            time.sleep(0.01)
         return task.number, os.getpid()
 
 
@@ -91,3 +102,16 @@ def test_what_fails_is_told_and_nobody_is_left(
     with pytest.raises(error, match=said):
         list(Processes(["cpu", "cpu"]).work(job(*arguments), tasks, progress()))
     assert multiprocessing.active_children() == []
+
+
+def test_whoever_stops_leaves_nobody_at_work() -> None:
+    """The thread of this process's own worker ends after the step that it is at."""
+    before = threading.active_count()
+    slow = Job("slow", Steps(), Waiter, lambda device, workers: ())
+    done = Processes(["cpu", "cpu"]).work(slow, iter([Wait(0, 60.0), Wait(1)]), progress())
+    start = time.monotonic()
+    assert next(done).result[0] == 1
+    done.close()
+    assert time.monotonic() - start < 30
+    assert multiprocessing.active_children() == []
+    assert threading.active_count() <= before + 1

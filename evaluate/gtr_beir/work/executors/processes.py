@@ -7,10 +7,12 @@ gets it. A process that dies ends the work with a sentence: what was done is kep
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import platform
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,9 +51,12 @@ class Processes:
             # However this ends, nobody begins another task.
             stack.callback(shared.close)
             for name, worker in zip(self.hands, [_Local(job.worker), *others], strict=True):
-                threading.Thread(
+                thread = threading.Thread(
                     target=_serve, args=(name, worker, shared, events), daemon=True
-                ).start()
+                )
+                thread.start()
+                if isinstance(worker, _Local):
+                    stack.callback(_stop, thread)
             at_work = len(self._devices)
             while at_work:
                 try:
@@ -179,6 +184,16 @@ def require_equal(here: Mapping[str, str], there: Mapping[str, str], where: str)
             )
 
 
+def _stop(thread: threading.Thread) -> None:
+    """End a thread's work after the batch that it is at, as Ctrl-C ends that of the main thread: at
+    the program's end nobody may be at work in a library."""
+    if thread.is_alive() and thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt)
+        )
+        thread.join()
+
+
 def _serve(name: str, worker: Any, shared: _Shared[Any], events: queue.SimpleQueue[Any]) -> None:
     """A thread's life: take a task, have it done, pass it on."""
     try:
@@ -200,6 +215,8 @@ def _main(
 ) -> None:
     """A worker process: prepare, say what would have to be equal, then do what is sent."""
     die_with(parent)
+    # A terminal sends Ctrl-C to all; the process that asked tells this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         worker = prepare(*arguments)
         connection.send(("done", dict(worker.proof)))
