@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -44,7 +45,7 @@ def in_processes(
     with futures.ProcessPoolExecutor(
         workers, mp_context=context, initializer=die_with, initargs=(os.getpid(),)
     ) as pool:
-        with without_main():
+        with without_main(), deaf_to_interrupts():
             waiting = {pool.submit(function, *arguments): i for i, arguments in enumerate(calls)}
         try:
             for future in futures.as_completed(waiting):
@@ -57,6 +58,20 @@ def in_processes(
             if isinstance(error, BrokenProcessPool):
                 raise StoreError(DIED) from error
             raise
+
+
+@contextlib.contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """What starts meanwhile ignores Ctrl-C, which a terminal sends to all processes: the one that
+    asked tells the others. Only the main thread can say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 @contextlib.contextmanager

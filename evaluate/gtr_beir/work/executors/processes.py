@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import platform
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from gtr_beir.errors import StoreError
 from gtr_beir.progress import Progress
 from gtr_beir.work.executors.base import Done, Hand, Job, R, T, Task, Tell, Worker
 from gtr_beir.work.executors.here import PAUSE
-from gtr_beir.work.pool import DIED, die_with, without_main
+from gtr_beir.work.pool import DIED, deaf_to_interrupts, die_with, without_main
 
 
 class Processes:
@@ -136,7 +135,7 @@ class _Process:
         self._proof = job.worker.proof
 
     def __enter__(self) -> _Process:
-        with without_main():
+        with without_main(), deaf_to_interrupts():
             self._process.start()
         self._far.close()
         return self
@@ -215,8 +214,6 @@ def _main(
 ) -> None:
     """A worker process: prepare, say what would have to be equal, then do what is sent."""
     die_with(parent)
-    # A terminal sends Ctrl-C to all; the process that asked tells this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         worker = prepare(*arguments)
         connection.send(("done", dict(worker.proof)))
