@@ -86,6 +86,20 @@ def test_the_merge_says_what_it_does_itself_and_why(
     assert result(tmp_path) == expected
 
 
+def test_a_damaged_block_is_told_once_and_done_again(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last of three, which is looked at whenever a block is handed out."""
+    system = load_system(GTR, device="cpu", offline=True)
+    options = RunOptions(results_dir=tmp_path, label="toy")
+    benchmark_shard(system, dataset, Shard(2, 3), options)
+    (block,) = (tmp_path / "toy" / "many" / "blocks").glob("topk-*")
+    (block / "rows.npy").write_bytes(b"")
+    said = said_by_merge(system, dataset, options, capsys)
+    assert said.count("is damaged") == 1
+    assert "3 of 3 blocks are to be done here" in said
+
+
 def test_damaged_notes_explain_nothing_and_stop_nothing(
     dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,10 +85,6 @@ class CarriedTexts:
             parts.append(pa.array(texts, pa.large_string()))
         self._array = pa.concat_arrays(parts)
 
-    @property
-    def nbytes(self) -> int:
-        return int(self._array.nbytes)
-
     def texts(self, start: int, stop: int) -> list[str]:
         found: list[str] = self._array.slice(start - self._first, stop - start).to_pylist()
         return found

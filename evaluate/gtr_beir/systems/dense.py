@@ -16,7 +16,6 @@ from gtr_beir.systems.options import EncoderOptions, option
 if TYPE_CHECKING:
     from gtr_beir.data.store import Dataset
     from gtr_beir.encoders.base import Encoder
-    from gtr_beir.progress import Progress
     from gtr_beir.systems.block_work import Asked, Keep
     from gtr_beir.systems.dense_search import DenseWork
 
@@ -115,9 +114,9 @@ class DenseSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
-        from gtr_beir.systems.search import search_with
+        from gtr_beir.systems.search import progress_of, search_with
 
-        progress = self._progress(dataset, options)
+        progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
         work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
         facts |= {
             "given": self._asked,
@@ -137,23 +136,10 @@ class DenseSystem:
 
     def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
         """The blocks of a shard, without a run."""
-        from gtr_beir.systems.search import do_shard_with
+        from gtr_beir.systems.search import do_shard_with, progress_of
 
-        progress = self._progress(dataset, options)
+        progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
         return do_shard_with(self, self._asked, self._each, dataset, options, progress, shard)
-
-    def _progress(self, dataset: Dataset, options: SearchOptions) -> Progress:
-        from gtr_beir.progress import Progress
-
-        progress = Progress(
-            f"{self.identity.name} on {dataset.name}",
-            dataset.n_documents,
-            "documents",
-            quiet=options.quiet,
-        )
-        for remark in self.encoder.remarks:
-            progress.say(remark)
-        return progress
 
     def work(self, asked: Asked, keep: Keep | None = None) -> DenseWork:
         """The search of a block, ready for any block: queries encoded, or found by `keep`."""

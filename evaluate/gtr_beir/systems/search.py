@@ -13,7 +13,7 @@ that is damaged or missing is searched again on its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any, Protocol, TypeVar
@@ -81,6 +81,8 @@ class BlockSearch:
         self._notes = options.work_dir / NOTES
         self._best: TopK | None = None
         self._taken: set[Block] = set()
+        self._damaged: set[Block] = set()
+        """Told once, and done again in their turn."""
         self._claims: dict[Block, Lock] = {}
         self._tokens = self._truncated = 0
         self._seconds: dict[str, float] = {"encode": 0.0, "search": 0.0}
@@ -190,8 +192,11 @@ class BlockSearch:
 
     def _take_if_stored(self, block: Block) -> bool:
         name = self._name(block)
-        arrays = self._store.get(name) if self._store.has(name) else None
+        if block in self._damaged or not self._store.has(name):
+            return False
+        arrays = self._store.get(name)
         if arrays is None:
+            self._damaged.add(block)
             return False
         self._take(block, arrays)
         if block in self._counted:
@@ -245,6 +250,18 @@ def for_each_device(settings: Chosen) -> list[Chosen]:
             "their vectors would differ; name only those that have it, or give --dtype fp32"
         )
     return each
+
+
+def progress_of(
+    name: str, remarks: Iterable[str], dataset: Dataset, options: SearchOptions
+) -> Progress:
+    """The progress of a search; what its encoder has to say comes first."""
+    what = "reranks" if options.rerank is not None else "on"
+    stage = f"{name} {what} {dataset.name}"
+    progress = Progress(stage, dataset.n_documents, "documents", quiet=options.quiet)
+    for remark in remarks:
+        progress.say(remark)
+    return progress
 
 
 def search_with(

@@ -62,11 +62,10 @@ class Job(Generic[T, R]):
 
 @dataclass(frozen=True)
 class Done(Generic[T, R]):
-    """A task that was done; by: which worker, as in `Executor.hands`."""
+    """A task that was done."""
 
     task: T
     result: R
-    by: str = ""
 
 
 @dataclass

@@ -74,7 +74,7 @@ class Processes:
                     self.hands[name].blocks += 1
                     self.hands[name].seconds += seconds
                     with shared.paused():
-                        yield Done(task, result, name)
+                        yield Done(task, result)
 
 
 class _Shared(Generic[T]):
