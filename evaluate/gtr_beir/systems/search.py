@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -36,7 +36,7 @@ from gtr_beir.systems.block_work import Asked, BlockResult, BlockTask, BlockWork
 from gtr_beir.systems.options import EncoderOptions
 from gtr_beir.systems.shards import NOTES, why_missing, write_note
 from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks, usual_block
-from gtr_beir.work.executors.base import Executor, Job
+from gtr_beir.work.executors.base import Executor, Job, Place
 from gtr_beir.work.executors.here import Here
 from gtr_beir.work.executors.processes import Processes
 from gtr_beir.work.store import BlockStore
@@ -309,10 +309,8 @@ def _begun(
     work = system.work(asked, store.get_or_compute)
     search = BlockSearch(dataset, options, store, progress, work)
 
-    def elsewhere(device: str, workers: int) -> tuple[object, ...]:
-        return name, replace(each[0], device=device, offline=True), asked, workers
-
-    job: BlockJob = Job(progress.stage, work, prepared, elsewhere)
+    sent = Sent(name, each[0], asked)
+    job: BlockJob = Job(progress.stage, work, prepared, sent)
     threads = torch.get_num_threads()
     executor: Executor = Here()
     if len(each) > 1:
@@ -324,19 +322,31 @@ def _begun(
         torch.set_num_threads(threads)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a worker elsewhere prepares its search from."""
+
+    system: str
+    settings: EncoderOptions
+    asked: Asked
+
+
 _loaded: tuple[tuple[str, EncoderOptions], Any] | None = None
 """What this process has loaded for others; their next search may be of the same."""
 
 
-def prepared(name: str, settings: EncoderOptions, asked: Asked, workers: int) -> BlockWork:
+def prepared(sent: Sent, place: Place) -> BlockWork:
     """In another process: the system is loaded, and the queries are encoded."""
     global _loaded
-    if _loaded is None or _loaded[0] != (name, settings):
-        _share_cores(settings.device, workers)
+    # What is on this machine was fetched before; another one may have to.
+    offline = sent.settings.offline or not place.far
+    settings = replace(sent.settings, device=place.device, offline=offline)
+    if _loaded is None or _loaded[0] != (sent.system, settings):
+        _share_cores(settings.device, place.sharing)
         _loaded = None
-        system: Any = load_system(name, settings)
-        _loaded = (name, settings), system
-    work: BlockWork = _loaded[1].work(asked)
+        system: Any = load_system(sent.system, settings)
+        _loaded = (sent.system, settings), system
+    work: BlockWork = _loaded[1].work(sent.asked)
     return work
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from gtr_beir.errors import NumericalError, StoreError
 from gtr_beir.progress import Progress
-from gtr_beir.work.executors.base import Job, Tell
+from gtr_beir.work.executors.base import Job, Place, Tell
 from gtr_beir.work.executors.here import Here
 from gtr_beir.work.executors.processes import Processes
 
@@ -57,8 +57,12 @@ class Steps(Waiter):
         return task.number, os.getpid()
 
 
+def waiter(sent: tuple[Any, ...], place: Place) -> Waiter:
+    return Waiter(*sent)
+
+
 def job(*arguments: Any) -> Job:
-    return Job("waiting", Waiter(), Waiter, lambda device, workers: arguments)
+    return Job("waiting", Waiter(), waiter, arguments)
 
 
 def progress() -> Progress:
@@ -92,7 +96,7 @@ def test_none_means_later() -> None:
     [
         (("die",), StoreError, "a worker process died"),
         (("raise",), NumericalError, "a sentence of its own"),
-        (("", {"weights": "b"}), StoreError, r"another weights \(b\) than this process \(a\)"),
+        (("", {"weights": "b"}), StoreError, r"another weights \(b there, a here\)"),
     ],
 )
 def test_what_fails_is_told_and_nobody_is_left(
@@ -107,7 +111,7 @@ def test_what_fails_is_told_and_nobody_is_left(
 def test_whoever_stops_leaves_nobody_at_work() -> None:
     """The thread of this process's own worker ends after the step that it is at."""
     before = threading.active_count()
-    slow = Job("slow", Steps(), Waiter, lambda device, workers: ())
+    slow = Job("slow", Steps(), waiter, ())
     done = Processes(["cpu", "cpu"]).work(slow, iter([Wait(0, 60.0), Wait(1)]), progress())
     start = time.monotonic()
     assert next(done).result[0] == 1

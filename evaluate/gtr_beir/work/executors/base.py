@@ -8,7 +8,8 @@ difference to what it gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
 from gtr_beir.progress import Progress
@@ -46,26 +47,54 @@ class Worker(Protocol[T_contra, R_co]):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a search is prepared.
+
+    device: "cpu", "cuda" or "cuda:1"; sharing: how many workers share the cores of the machine;
+    far: whether it is another machine, which may lack what this one has; folders: where what was
+    sent lies, by its path on the driver's machine.
+    """
+
+    device: str
+    sharing: int = 1
+    far: bool = False
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+
+def nothing_first() -> dict[str, str]:
+    """For a job whose workers are processes of this program: they have its packages."""
+    return {}
+
+
+@dataclass(frozen=True)
 class Job(Generic[T, R]):
     """A search, as executors need it.
 
-    what: for sentences; worker: prepared in this process; prepare: a module's own function that
-    prepares one elsewhere, from what `elsewhere` gives for a device ("cpu", "cuda", "cuda:1") and
-    the number of workers that share the cores of the machine.
+    what: for sentences; worker: prepared in this process, on `device` ("cpu", "cuda:1"); prepare: a
+    module's own function that prepares one elsewhere, called with `sent` and a `Place`; first: a
+    module's own function that gives what must be equal before anything is prepared (packages);
+    folders: of this machine, which a worker elsewhere needs; by_device: what of a worker's proof
+    may differ between kinds of devices.
     """
 
     what: str
     worker: Worker[T, R]
     prepare: Callable[..., Worker[T, R]]
-    elsewhere: Callable[[str, int], tuple[object, ...]]
+    sent: object
+    device: str = "cpu"
+    first: Callable[[], Mapping[str, str]] = nothing_first
+    folders: tuple[Path, ...] = ()
+    by_device: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Done(Generic[T, R]):
-    """A task that was done."""
+    """A task that was done. device: on what, where devices of several kinds are at work, else
+    ""."""
 
     task: T
     result: R
+    device: str = ""
 
 
 @dataclass
@@ -97,3 +126,12 @@ class Executor(Protocol):
         progress: is told of documents as they are done, by the thread that iterates.
         """
         ...
+
+
+def difference(here: Mapping[str, str], there: Mapping[str, str]) -> str:
+    """The first thing that is another elsewhere: `another torch (2.12.0 there, 2.13.0 here)`; ""
+    where all are equal."""
+    for name, value in here.items():
+        if there.get(name) != value:
+            return f"another {name} ({there.get(name, 'none')} there, {value} here)"
+    return ""

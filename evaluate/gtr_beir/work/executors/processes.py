@@ -14,14 +14,25 @@ import platform
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic
 
 from gtr_beir.errors import StoreError
 from gtr_beir.progress import Progress
-from gtr_beir.work.executors.base import Done, Hand, Job, R, T, Task, Tell, Worker
+from gtr_beir.work.executors.base import (
+    Done,
+    Hand,
+    Job,
+    Place,
+    R,
+    T,
+    Task,
+    Tell,
+    Worker,
+    difference,
+)
 from gtr_beir.work.executors.here import PAUSE
 from gtr_beir.work.pool import DIED, deaf_to_interrupts, die_with, without_main
 
@@ -130,7 +141,7 @@ class _Process:
     def __init__(self, job: Job[Any, Any], device: str, workers: int):
         context = multiprocessing.get_context("spawn")
         self._connection, self._far = context.Pipe()
-        arguments = (self._far, os.getpid(), job.prepare, job.elsewhere(device, workers))
+        arguments = (self._far, os.getpid(), job.prepare, job.sent, Place(device, workers))
         self._process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)
         self._proof = job.worker.proof
 
@@ -147,7 +158,8 @@ class _Process:
 
     def be_ready(self) -> None:
         """Wait until it is prepared; StoreError if it is not equal to this process."""
-        require_equal(self._proof, self._answer(lambda _: None), "a worker process")
+        if differs := difference(self._proof, self._answer(lambda _: None)):
+            raise StoreError(f"a worker process has {differs}, so its results would differ")
 
     def do(self, task: Task, tell: Tell) -> Any:
         with _told_if_dead():
@@ -171,16 +183,6 @@ def _told_if_dead() -> Iterator[None]:
         yield
     except (EOFError, BrokenPipeError, ConnectionResetError) as error:
         raise StoreError(DIED) from error
-
-
-def require_equal(here: Mapping[str, str], there: Mapping[str, str], where: str) -> None:
-    """StoreError that names the first thing that is another elsewhere."""
-    for name, value in here.items():
-        if there.get(name) != value:
-            raise StoreError(
-                f"{where} has another {name} ({there.get(name)}) than this process ({value}), so "
-                "its results would differ"
-            )
 
 
 def _stop(thread: threading.Thread) -> None:
@@ -210,12 +212,13 @@ def _main(
     connection: Connection,
     parent: int,
     prepare: Callable[..., Worker[Any, Any]],
-    arguments: tuple[object, ...],
+    sent: object,
+    place: Place,
 ) -> None:
     """A worker process: prepare, say what would have to be equal, then do what is sent."""
     die_with(parent)
     try:
-        worker = prepare(*arguments)
+        worker = prepare(sent, place)
         connection.send(("done", dict(worker.proof)))
         while True:
             task = connection.recv()
