@@ -60,7 +60,8 @@ WITHIN = {
         "proof",
     ],
     "work": ["blocks", "store", "pool", "executors"],
-    "work/executors": ["base", "here", "processes"],
+    "work/executors": ["base", "here", "processes", "cluster"],
+    "work/executors/cluster": ["schedule", "checkpoints", "worker", "manager", "executor"],
     "ranking": ["exact", "topk", "packing", "runs", "measures", "significance"],
     "encoders": [
         "base",
@@ -98,6 +99,7 @@ WITHIN = {
         "experiments",
         "closing",
         "reports",
+        "cluster",
         "run",
         "plan",
         "data",

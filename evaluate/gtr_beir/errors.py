@@ -6,6 +6,7 @@ GtrBeirError                 exit code 1: the work failed
  ├── StoreError              something in the cache or the results is damaged or not there
  ├── CheckpointError         a checkpoint is not what it should be
  ├── FetchError              a download did not end in the right bytes
+ ├── ClusterError            a cluster cannot do the work, or does not answer any more
  ├── RequirementError        a comparison does not show what was required of it
  └── NumericalError          vectors or scores that are not finite, measures outside [0, 1]
 
@@ -55,6 +56,10 @@ class CheckpointError(GtrBeirError):
 
 class FetchError(GtrBeirError):
     """A download that did not end in the right bytes."""
+
+
+class ClusterError(GtrBeirError):
+    """A cluster that cannot do the work, or does not answer any more."""
 
 
 class RequirementError(GtrBeirError):

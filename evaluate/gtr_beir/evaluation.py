@@ -23,6 +23,7 @@ from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
 from gtr_beir.records import FORMAT, PER_QUERY, RECORD, RUN, Record, record_key, versions
 from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, SharesWork, System
+from gtr_beir.work.executors.base import Executor
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class RunOptions:
 
     label: the name in folders and tables, where it is not the system's own; depth: documents kept
     of a query; rerank: a run file, or the results folder of a system, whose first `depth` documents
-    alone are ranked; again: do it even if it is done. Of these depth, self_matches and rerank
-    decide scores.
+    alone are ranked; executor: who does the blocks of an encoder's search (None: the devices that
+    it names); again: do it even if it is done. Of these depth, self_matches and rerank decide
+    scores.
     """
 
     results_dir: Path = Path("results")
@@ -41,6 +43,7 @@ class RunOptions:
     self_matches: Literal["drop", "keep"] = "drop"
     block_documents: int | None = None
     rerank: Path | None = None
+    executor: Executor | None = None
     again: bool = False
     quiet: bool = True
 
@@ -208,6 +211,7 @@ class _Place:
             self_matches=chosen.self_matches,
             block_documents=chosen.block_documents,
             rerank=self.reranked,
+            executor=chosen.executor,
             quiet=chosen.quiet,
         )
 

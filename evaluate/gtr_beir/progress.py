@@ -31,6 +31,7 @@ class Progress:
         self._shown = self._start
         self._done = 0
         self._skipped = 0
+        self._beside = ""
 
     def begin(self, done: int, total: int | None) -> None:
         """Start anew with `done` of `total` there already."""
@@ -59,6 +60,10 @@ class Progress:
         self._done += count
         self._skipped += count
 
+    def beside(self, text: str) -> None:
+        """What the line ends with from now on, such as who is at work."""
+        self._beside = text
+
     def finish(self) -> None:
         if not self._quiet:
             self._show(end="\n", finished=True)
@@ -85,6 +90,8 @@ class Progress:
             parts.append(f"took {duration(elapsed)}")
         elif self._total is not None and rate > 0:
             parts.append(f"{duration((self._total - done) / rate)} left")
+        if self._beside and not finished:
+            parts.append(self._beside)
         clear = "\r\x1b[K" if self._terminal else ""
         self._stream.write(f"{clear}{', '.join(parts)}{end}")
         self._stream.flush()

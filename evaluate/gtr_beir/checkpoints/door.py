@@ -259,6 +259,23 @@ def look_up(
     return given
 
 
+def folder_of(name: str) -> Path | None:
+    """The folder of this machine that a name stands for, absolute; None for one on the hub."""
+    path = as_path(_split(name)[1])
+    return path.resolve() if path.is_dir() else None
+
+
+def moved(name: str, folder: str) -> str:
+    """The name of a checkpoint whose folder lies elsewhere."""
+    return _split(name)[0] + folder
+
+
+def _split(name: str) -> tuple[str, str]:
+    """What comes before a path, and the path."""
+    form = next((p for p in (T5X, TFHUB, MULTI_VECTOR) if name.startswith(p)), "")
+    return form, name.removeprefix(form)
+
+
 def _own_tokenizer(name: str) -> str:
     return f"{name} has a tokenizer of its own; leave out --tokenizer"
 

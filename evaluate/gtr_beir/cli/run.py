@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gtr_beir.cli.closing import closing_table
+from gtr_beir.cli.cluster import cluster_flags, cluster_of
 from gtr_beir.cli.experiments import experiment_of, systems_and_datasets
 from gtr_beir.cli.options import (
     Commands,
@@ -73,6 +74,7 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         "no record; a run without it merges (docs/cluster.md)",
     )
     parser.add_argument("--offline", action="store_true", help="fetch nothing")
+    cluster_flags(parser)
     folders(parser, results=True)
     quiet(parser)
     system_flags(parser, shared={"offline"})
@@ -86,6 +88,7 @@ def _run(options: argparse.Namespace) -> int:
 
     experiment = experiment_of(options)
     at_least_one(options, ("block_documents", "threads"))
+    cluster = cluster_of(options)
     work = prepare(
         experiment,
         results_dir=options.results_dir,
@@ -94,6 +97,7 @@ def _run(options: argparse.Namespace) -> int:
         block_documents=options.block_documents,
         again=options.again,
         shard=None if options.shard is None else Shard.parse(options.shard),
+        executor=cluster,
         quiet=options.quiet,
         say=_say,
     )
@@ -111,6 +115,8 @@ def _run(options: argparse.Namespace) -> int:
                 _tell(outcome, options.shard)
             outcomes.append(outcome)
     finally:
+        if cluster is not None:
+            cluster.close()
         # Also of a run that is stopped: what is left is worth knowing then.
         if work.pairs > 1 and not options.quiet and work.shard is None:
             print(f"\n{closing_table(work, outcomes)}", flush=True)

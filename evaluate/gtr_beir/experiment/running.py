@@ -28,6 +28,7 @@ from gtr_beir.files import results_folder
 from gtr_beir.memory import give_back
 from gtr_beir.records import Record
 from gtr_beir.systems.base import Shard, ShardDone, SharesWork, System, load_system, system_class
+from gtr_beir.work.executors.base import Executor
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def prepare(
     block_documents: int | None = None,
     again: bool = False,
     shard: Shard | None = None,
+    executor: Executor | None = None,
     quiet: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Work:
@@ -86,8 +88,8 @@ def prepare(
 
     results_dir, datasets_dir: in the place of the experiment's own, and without either
     $GTR_BEIR_RESULTS and $GTR_BEIR_DATASETS hold; again: replace records that are
-    there; shard: do its blocks alone; say: is told of what is left out. Raises UsageError for
-    wrong use: nothing has been loaded or written then.
+    there; shard: do its blocks alone; executor: who does the blocks of encoders; say: is told of
+    what is left out. Raises UsageError for wrong use: nothing has been loaded or written then.
     """
     results = results_folder(results_dir or experiment.results_dir)
     datasets = datasets_folder(datasets_dir or experiment.datasets_dir)
@@ -101,6 +103,7 @@ def prepare(
             self_matches=experiment.self_matches,
             block_documents=block_documents,
             rerank=choice.rerank,
+            executor=executor,
             again=again,
             quiet=quiet,
         )

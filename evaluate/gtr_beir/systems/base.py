@@ -21,6 +21,7 @@ from gtr_beir.systems.options import Options, choices, flag
 if TYPE_CHECKING:
     from gtr_beir.data.store import Dataset
     from gtr_beir.ranking.runs import Run
+    from gtr_beir.work.executors.base import Executor
 
 COLBERT = "gtr_beir.systems.colbert:ColbertSystem"
 BM25 = "gtr_beir.systems.bm25:Bm25"
@@ -72,7 +73,7 @@ class SearchOptions:
 
     work_dir holds finished blocks; k: documents kept of a query; block_documents: in a block (None:
     as usual); rerank: a run whose documents alone are ranked, for systems that can (None: the whole
-    corpus).
+    corpus); executor: who does it (None: the devices of this machine that the system names).
     """
 
     work_dir: Path
@@ -80,6 +81,7 @@ class SearchOptions:
     self_matches: Literal["drop", "keep"] = "drop"
     block_documents: int | None = None
     rerank: Run | None = None
+    executor: Executor | None = None
     quiet: bool = True
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from gtr_beir.data.store import Dataset
+from gtr_beir.digests import Digest
 from gtr_beir.encoders.devices import kind_of
 from gtr_beir.ranking.packing import pack
 from gtr_beir.ranking.topk import Floor, TopK, above
@@ -136,13 +138,21 @@ class BlockResult:
     def of(task: BlockTask, top: TopK, **rest: Any) -> BlockResult:
         return BlockResult(pack(above(top, task.floor), task.block.start), **rest)
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """As they are stored."""
-        return {
+    def arrays(self, device: str = "") -> dict[str, npt.NDArray[Any]]:
+        """As they are stored; device: where it was done, if that makes a difference."""
+        found = {
             **self.packed,
             "tokens": np.array([self.tokens]),
             "truncated": np.array([self.truncated]),
         }
+        if device:
+            found["device"] = np.frombuffer(device.encode(), dtype=np.uint8)
+        return found
+
+
+def device_of(stored: Arrays) -> str:
+    """Of a block as it is stored; "" where devices make no difference."""
+    return bytes(stored["device"]).decode() if "device" in stored else ""
 
 
 class BlockWork(Protocol):
@@ -172,6 +182,16 @@ class BlockWork(Protocol):
 
 
 KIND, QUERIES = "kind of device", "bytes of encoded queries"
+
+
+def packages() -> dict[str, str]:
+    """What a machine must have as the driver has it before anything is prepared on it: the packages
+    that scores depend on, and this one to the letter."""
+    code = Digest()
+    root = Path(__file__).resolve().parents[1]
+    for path in sorted(root.rglob("*.py")):
+        code.add(str(path.relative_to(root))).add(path.read_bytes())
+    return {**versions(), "code of gtr-beir": code.hex()[:16]}
 
 
 def proof_of(deciding: Mapping[str, Any], queries_digest: str, device: str) -> dict[str, str]:

@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
+from gtr_beir.checkpoints.door import folder_of, moved
 from gtr_beir.data.store import Dataset
 from gtr_beir.digests import Digest, fingerprint_of
 from gtr_beir.encoders.devices import resolve_device
@@ -32,7 +34,17 @@ from gtr_beir.ranking.packing import unpack
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import Floor, TopK, empty, merge, require_finite
 from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, load_system
-from gtr_beir.systems.block_work import Asked, BlockResult, BlockTask, BlockWork, Keep
+from gtr_beir.systems.block_work import (
+    KIND,
+    QUERIES,
+    Asked,
+    BlockResult,
+    BlockTask,
+    BlockWork,
+    Keep,
+    device_of,
+    packages,
+)
 from gtr_beir.systems.options import EncoderOptions
 from gtr_beir.systems.shards import NOTES, why_missing, write_note
 from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks, usual_block
@@ -84,6 +96,8 @@ class BlockSearch:
         self._damaged: set[Block] = set()
         """Told once, and done again in their turn."""
         self._claims: dict[Block, Lock] = {}
+        self._devices: dict[str, list[int]] = {}
+        """First rows of the blocks that were done on each, where devices differ."""
         self._tokens = self._truncated = 0
         self._seconds: dict[str, float] = {"encode": 0.0, "search": 0.0}
 
@@ -102,6 +116,8 @@ class BlockSearch:
             "documents_truncated": self._truncated,
             "seconds": self._seconds,
         }
+        if self._devices:
+            facts["first_rows_of_blocks"] = {d: sorted(at) for d, at in self._devices.items()}
         return Run.of(self._dataset.query_ids, best), facts
 
     def do_shard(self, shard: Shard, executor: Executor, job: BlockJob) -> ShardDone:
@@ -120,7 +136,7 @@ class BlockSearch:
         progress = self._progress
         try:
             for done in executor.work(job, self._tasks(blocks), progress):
-                self._put(done.task, done.result)
+                self._put(done.task, done.result, done.device)
         finally:
             for claim in self._claims.values():
                 claim.release()
@@ -166,8 +182,8 @@ class BlockSearch:
             wanted=wanted,
         )
 
-    def _put(self, task: BlockTask, result: BlockResult) -> None:
-        """Keep and merge what was found in a block."""
+    def _put(self, task: BlockTask, result: BlockResult, device: str) -> None:
+        """Keep and merge what was found in a block; device: "" where all are equal."""
         block = task.block
         if result.not_finite:
             rows = np.array(result.not_finite)
@@ -176,7 +192,7 @@ class BlockSearch:
         key = self._work.vectors_key
         if result.vectors is not None and key is not None:
             self._store.put(self._vectors_name(block, key), result.vectors)
-        arrays = self._store.put(self._name(block), result.arrays())
+        arrays = self._store.put(self._name(block), result.arrays(device))
         self._claims.pop(block).release()
         self._take(block, arrays)
         if task.vectors is not None:
@@ -211,6 +227,8 @@ class BlockSearch:
         self._best = merge(self._best, found, self._options.k)
         self._tokens += int(arrays["tokens"][0])
         self._truncated += int(arrays["truncated"][0])
+        if device := device_of(arrays):
+            self._devices.setdefault(device, []).append(block.start)
 
     def _name(self, block: Block) -> str:
         return "topk-" + content_key(self._dataset.unit_digests, block, self._key)
@@ -309,10 +327,24 @@ def _begun(
     work = system.work(asked, store.get_or_compute)
     search = BlockSearch(dataset, options, store, progress, work)
 
-    sent = Sent(name, each[0], asked)
-    job: BlockJob = Job(progress.stage, work, prepared, sent)
+    sent = Sent.of(name, each[0], asked)
+    job: BlockJob = Job(
+        progress.stage,
+        work,
+        prepared,
+        sent,
+        kind=work.proof[KIND],
+        first=packages,
+        folders=sent.folders,
+        by_device=frozenset((KIND, QUERIES, *work.deciding["arithmetic"])),
+    )
     threads = torch.get_num_threads()
-    executor: Executor = Here()
+    executor: Executor = options.executor or Here()
+    if options.executor is not None and len(each) > 1:
+        raise UsageError(
+            f"--device {','.join(one.device or '' for one in each)} is about this machine; name "
+            "one kind of device for workers elsewhere"
+        )
     if len(each) > 1:
         executor = Processes([one.device or "cpu" for one in each])
         _share_cores(each[0].device, len(each))
@@ -324,11 +356,38 @@ def _begun(
 
 @dataclass(frozen=True)
 class Sent:
-    """What a worker elsewhere prepares its search from."""
+    """What a worker elsewhere prepares its search from. checkpoint, tokenizer: folders of this
+    machine that are named, None for what is not in a folder."""
 
     system: str
     settings: EncoderOptions
     asked: Asked
+    checkpoint: Path | None
+    tokenizer: Path | None
+
+    @staticmethod
+    def of(system: str, settings: EncoderOptions, asked: Asked) -> Sent:
+        tokenizer = getattr(settings, "tokenizer", None)
+        there = None if tokenizer is None else folder_of(tokenizer)
+        return Sent(system, settings, asked, folder_of(system), there)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.checkpoint, self.tokenizer) if path is not None)
+
+    def at(self, place: Place) -> tuple[str, EncoderOptions]:
+        """Name and settings of the system at another place."""
+        settings: Any = self.settings
+        # What is on this machine was fetched before; another one may have to.
+        offline = settings.offline or not place.far
+        settings = replace(settings, device=place.device, offline=offline)
+        if self.tokenizer is not None:
+            path = str(self.tokenizer)
+            settings = replace(settings, tokenizer=place.folders.get(path, path))
+        if self.checkpoint is None:
+            return self.system, settings
+        path = str(self.checkpoint)
+        return moved(self.system, place.folders.get(path, path)), settings
 
 
 _loaded: tuple[tuple[str, EncoderOptions], Any] | None = None
@@ -338,14 +397,12 @@ _loaded: tuple[tuple[str, EncoderOptions], Any] | None = None
 def prepared(sent: Sent, place: Place) -> BlockWork:
     """In another process: the system is loaded, and the queries are encoded."""
     global _loaded
-    # What is on this machine was fetched before; another one may have to.
-    offline = sent.settings.offline or not place.far
-    settings = replace(sent.settings, device=place.device, offline=offline)
-    if _loaded is None or _loaded[0] != (sent.system, settings):
+    name, settings = asked_for = sent.at(place)
+    if _loaded is None or _loaded[0] != asked_for:
         _share_cores(settings.device, place.sharing)
         _loaded = None
-        system: Any = load_system(sent.system, settings)
-        _loaded = (sent.system, settings), system
+        system: Any = load_system(name, settings)
+        _loaded = asked_for, system
     work: BlockWork = _loaded[1].work(sent.asked)
     return work
 

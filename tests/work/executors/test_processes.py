@@ -6,67 +6,15 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gtr_beir.errors import NumericalError, StoreError
-from gtr_beir.progress import Progress
-from gtr_beir.work.executors.base import Job, Place, Tell
 from gtr_beir.work.executors.here import Here
 from gtr_beir.work.executors.processes import Processes
-
-
-@dataclass(frozen=True)
-class Wait:
-    """A task of so many seconds."""
-
-    number: int
-    seconds: float = 0.0
-
-    def carried(self) -> Wait:
-        return self
-
-
-class Waiter:
-    """Waits, and says where; `fails`: "die", "raise" or nothing."""
-
-    def __init__(self, fails: str = "", proof: Mapping[str, str] | None = None):
-        self.proof = proof or {"weights": "a"}
-        self._fails = fails
-
-    def do(self, task: Wait, tell: Tell) -> tuple[int, int]:
-        if self._fails == "die":
-            os._exit(9)
-        if self._fails == "raise":
-            raise NumericalError("a sentence of its own")
-        time.sleep(task.seconds)
-        tell(1)
-        return task.number, os.getpid()
-
-
-class Steps(Waiter):
-    """Waits in steps of a hundredth of a second."""
-
-    def do(self, task: Wait, tell: Tell) -> tuple[int, int]:
-        end = time.monotonic() + task.seconds
-        while time.monotonic() < end:
-            time.sleep(0.01)
-        return task.number, os.getpid()
-
-
-def waiter(sent: tuple[Any, ...], place: Place) -> Waiter:
-    return Waiter(*sent)
-
-
-def job(*arguments: Any) -> Job:
-    return Job("waiting", Waiter(), waiter, arguments)
-
-
-def progress() -> Progress:
-    return Progress("waiting", None, "tasks", quiet=True)
+from work.executors.waiting import Wait, job, progress
 
 
 def test_whoever_is_free_gets_the_next_and_each_task_is_done_once() -> None:
@@ -111,8 +59,7 @@ def test_what_fails_is_told_and_nobody_is_left(
 def test_whoever_stops_leaves_nobody_at_work() -> None:
     """The thread of this process's own worker ends after the step that it is at."""
     before = threading.active_count()
-    slow = Job("slow", Steps(), waiter, ())
-    done = Processes(["cpu", "cpu"]).work(slow, iter([Wait(0, 60.0), Wait(1)]), progress())
+    done = Processes(["cpu", "cpu"]).work(job(), iter([Wait(0, 60.0), Wait(1)]), progress())
     start = time.monotonic()
     assert next(done).result[0] == 1
     done.close()

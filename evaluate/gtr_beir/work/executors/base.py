@@ -70,18 +70,18 @@ def nothing_first() -> dict[str, str]:
 class Job(Generic[T, R]):
     """A search, as executors need it.
 
-    what: for sentences; worker: prepared in this process, on `device` ("cpu", "cuda:1"); prepare: a
-    module's own function that prepares one elsewhere, called with `sent` and a `Place`; first: a
-    module's own function that gives what must be equal before anything is prepared (packages);
-    folders: of this machine, which a worker elsewhere needs; by_device: what of a worker's proof
-    may differ between kinds of devices.
+    what: for sentences; worker: prepared in this process, on a device of this kind ("cpu", or a
+    GPU's name); prepare: a module's own function that prepares one elsewhere, called with `sent`
+    and a `Place`; first: a module's own function that gives what must be equal before anything is
+    prepared (packages); folders: of this machine, which a worker elsewhere needs; by_device: what
+    of a worker's proof may differ between kinds of devices.
     """
 
     what: str
     worker: Worker[T, R]
     prepare: Callable[..., Worker[T, R]]
     sent: object
-    device: str = "cpu"
+    kind: str = "cpu"
     first: Callable[[], Mapping[str, str]] = nothing_first
     folders: tuple[Path, ...] = ()
     by_device: frozenset[str] = frozenset()

@@ -1,0 +1,71 @@
+"""A job whose workers wait, die or differ as they are told."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gtr_beir.errors import NumericalError
+from gtr_beir.progress import Progress
+from gtr_beir.work.executors.base import Job, Place, Tell
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A task of so many seconds. once: a file that only the first who does it makes."""
+
+    number: int
+    seconds: float = 0.0
+    once: Path | None = None
+
+    def carried(self) -> Wait:
+        return self
+
+
+@dataclass
+class Waiter:
+    """Waits, and says where; fails: "die", "raise", "once" (die, where nobody did yet) or ""."""
+
+    fails: str = ""
+    proof: Mapping[str, str] = field(default_factory=lambda: {"weights": "a"})
+
+    def do(self, task: Wait, tell: Tell) -> tuple[int, int]:
+        if self.fails == "die" or (self.fails == "once" and task.once and first(task.once)):
+            os._exit(9)
+        if self.fails == "raise":
+            raise NumericalError("a sentence of its own")
+        end = time.monotonic() + task.seconds
+        while time.monotonic() < end:
+            time.sleep(0.01)
+            tell(0)
+        tell(1)
+        return task.number, os.getpid()
+
+
+def first(path: Path) -> bool:
+    """Whether nobody was here before."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def waiter(sent: tuple[Any, ...], place: Place) -> Waiter:
+    return Waiter(*sent)
+
+
+def refuses(sent: tuple[Any, ...], place: Place) -> Waiter:
+    raise NumericalError("there is no checkpoint here")
+
+
+def job(*arguments: Any, **choices: Any) -> Job[Any, Any]:
+    return Job("waiting", Waiter(), choices.pop("prepare", waiter), arguments, **choices)
+
+
+def progress() -> Progress:
+    return Progress("waiting", None, "tasks", quiet=True)
