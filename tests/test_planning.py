@@ -127,3 +127,44 @@ def test_estimates() -> None:
     kept = sum(1 / place for place in range(1, 17))
     assert disk == 1_000_000 * 768 * 4 + int(4 * kept * 1000 * 1000)
     assert memory == 65_536 * 768 * 4 + 2 * 12 * 1000 * 1000
+
+
+def test_workers_share_whole_blocks_and_the_driver_is_the_limit(folders: Path) -> None:
+    """NQ has 41 blocks of 65,536 documents: 100 workers are no faster than 41."""
+    one, ten, hundred = (
+        plan_run("gtr-base", ["nq"], CPU, datasets_dir=folders, workers=n) for n in (1, 10, 100)
+    )
+    (entry,) = one.datasets
+    assert entry.blocks == 41
+    assert (entry.share(10), entry.share(100)) == (5 / 41, 1 / 41)
+    out, back = ten.traffic
+    assert out == entry.text_bytes > 100e6
+    assert back == ten.disk > 4 * 768 * entry.documents
+    assert ten.seconds == pytest.approx(one.seconds * 5 / 41, rel=0.5), "rates are measured"
+    assert hundred.most_workers <= 41
+
+
+def test_a_plan_for_workers_says_what_goes_through_the_driver(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["plan", "gtr-base", "-d", "nq", "--device", "cpu", "--workers", "8"]) == 0
+    said = capsys.readouterr().out
+    assert "shared by 8 workers" in said
+    assert "of texts out" in said
+    assert "workers bring nothing" in said
+    assert max(map(len, said.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--workers", "0"], "--workers"),
+        (["--workers", "2", "--device", "cpu,cpu"], "cannot be given together"),
+        (["--on", "nowhere"], "give ray"),
+    ],
+)
+def test_workers_that_cannot_be(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["plan", "gtr-base", "-d", "nq", *flags]) == 2
+    assert said in capsys.readouterr().err

@@ -63,3 +63,14 @@ def test_one_device_that_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[s
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_who_is_at_work_ends_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress("toy on small", 100, "documents")
+    progress._interval = 0.0
+    progress.beside("3 hosts, 12.3 MB/s")
+    progress.advance(10)
+    progress.finish()
+    moving, last = capsys.readouterr().err.splitlines()
+    assert moving.endswith("left, 3 hosts, 12.3 MB/s")
+    assert "hosts" not in last

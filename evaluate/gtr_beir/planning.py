@@ -56,6 +56,11 @@ class Extent:
     def here(self) -> bool:
         return bool(self.texts)
 
+    @property
+    def text_bytes(self) -> int:
+        """Of the corpus, a byte a character."""
+        return int(self.documents * self.characters.mean())
+
 
 @dataclass(frozen=True)
 class DatasetPlan:
@@ -63,7 +68,8 @@ class DatasetPlan:
 
     tokens: of documents and queries after the cut; operations: of encoding (None where the
     arithmetic is not known), for ColBERT those of its scoring; seconds: of encoding and of search;
-    disk: in bytes; counted: whether tokens come from the dataset's own texts.
+    disk: in bytes; blocks: that workers share; text_bytes: of the corpus; counted: whether tokens
+    come from the dataset's own texts.
     """
 
     name: str
@@ -74,17 +80,29 @@ class DatasetPlan:
     encode_seconds: float
     search_seconds: float
     disk: int
+    blocks: int
+    text_bytes: int
     counted: bool
+
+    def share(self, workers: int) -> float:
+        """The part of the work that the busiest of so many workers does: whole blocks."""
+        return -(-self.blocks // workers) / self.blocks
+
+
+DRIVER_RATE = 150e6
+"""Bytes of texts, rankings and vectors that a driver passes on in a second of its one core."""
 
 
 @dataclass(frozen=True)
 class WholePlan:
-    """All datasets together. memory: the most that is held at once, in bytes."""
+    """All datasets together. memory: the most that is held at once, in bytes; devices: workers,
+    each as fast as this machine; remote: whether they are on other machines."""
 
     encoder: EncoderCost
     datasets: list[DatasetPlan]
     memory: int
     devices: int
+    remote: bool = False
 
     @property
     def disk(self) -> int:
@@ -93,9 +111,28 @@ class WholePlan:
 
     @property
     def seconds(self) -> float:
-        """On all devices; encoding is shared among them."""
-        encode = sum(entry.encode_seconds for entry in self.datasets)
-        return encode / self.devices + sum(entry.search_seconds for entry in self.datasets)
+        """On all devices, which share the blocks of each dataset; not faster than the driver."""
+        shared = sum(
+            (entry.encode_seconds + entry.search_seconds) * entry.share(self.devices)
+            for entry in self.datasets
+        )
+        return max(shared, self.driver_seconds) if self.remote else shared
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes of texts that go to other machines, and of what comes back."""
+        return sum(entry.text_bytes for entry in self.datasets), self.disk
+
+    @property
+    def driver_seconds(self) -> float:
+        """That the driver needs to pass everything on."""
+        return sum(self.traffic) / DRIVER_RATE
+
+    @property
+    def most_workers(self) -> float:
+        """More bring nothing: the driver is the limit, or no dataset has more blocks."""
+        alone = sum(entry.encode_seconds + entry.search_seconds for entry in self.datasets)
+        return min(alone / self.driver_seconds, max(entry.blocks for entry in self.datasets))
 
 
 def plan_run(
@@ -106,9 +143,11 @@ def plan_run(
     datasets_dir: Path | str | None = None,
     depth: int = 1000,
     block_documents: int | None = None,
+    workers: int | None = None,
 ) -> WholePlan:
     """The plan for an encoder on datasets, which may be here or only in the registry; options are
-    those of the system.
+    those of the system; workers: on other machines, each as fast as this one (None: the devices of
+    this machine).
 
     Nothing is fetched and nothing is written. Raises UsageError for names that are not known.
     """
@@ -137,7 +176,15 @@ def plan_run(
         found = [_dense(cost, e, rate, depth, block_documents, hub, kept) for e in extents]
     memory = max(held for _, held in found) + cost.weights_bytes + LIBRARIES_BYTES
     devices = len(options.device.split(",")) if options.device else 1
-    return WholePlan(cost, [plan for plan, _ in found], memory, devices)
+    if workers is not None and (devices > 1 or workers < 1):
+        raise UsageError(
+            f"{workers} workers are not possible; give 1 or more"
+            if workers < 1
+            else f"--device {options.device} and --workers cannot be given together; name one "
+            "device, which stands for a worker's"
+        )
+    plans = [plan for plan, _ in found]
+    return WholePlan(cost, plans, memory, workers or devices, workers is not None)
 
 
 def _dense(
@@ -173,6 +220,8 @@ def _dense(
         encode_seconds=sum(scale * cost.seconds(lengths) for lengths, scale in texts),
         search_seconds=float(extent.documents) * extent.queries / pairs_a_second,
         disk=disk if kept else disk - 4 * cost.dimension * extent.documents,
+        blocks=_blocks(extent, block),
+        text_bytes=extent.text_bytes,
         counted=extent.here and cost.tokenizer is not None,
     )
     return plan, memory
@@ -201,9 +250,15 @@ def _late(
         encode_seconds=sum(s * cost.seconds(lengths) for lengths, s in texts),
         search_seconds=work / operations_a_second,
         disk=disk,
+        blocks=_blocks(extent, block),
+        text_bytes=extent.text_bytes,
         counted=extent.here and cost.tokenizer is not None,
     )
     return plan, memory
+
+
+def _blocks(extent: Extent, block: int | None) -> int:
+    return max(1, -(-extent.documents // (block or usual_block(extent.documents))))
 
 
 def _texts(

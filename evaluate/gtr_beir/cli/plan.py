@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gtr_beir.cli.closing import fitted
 from gtr_beir.cli.experiments import experiment_of, systems_and_datasets
-from gtr_beir.cli.options import Commands, folders, system_flags
-from gtr_beir.systems.options import EncoderOptions
+from gtr_beir.cli.options import Commands, at_least_one, folders, system_flags
+from gtr_beir.systems.options import EncoderOptions, Options
 
 if TYPE_CHECKING:
     from gtr_beir.experiment.description import SystemChoice
@@ -26,6 +26,19 @@ def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     systems_and_datasets(parser)
     folders(parser)
+    shared = parser.add_mutually_exclusive_group()
+    shared.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="the time on so many other machines or GPUs, each as fast as this one, and what goes "
+        "through the driver (docs/cluster.md)",
+    )
+    shared.add_argument(
+        "--on",
+        metavar="CLUSTER",
+        help="as --workers with as many as this Ray cluster has room for now",
+    )
     system_flags(parser, shared={"offline"})
     parser.set_defaults(act=_plan, offline=True)
 
@@ -35,6 +48,10 @@ def _plan(options: argparse.Namespace) -> None:
 
     experiment = experiment_of(options).offline()
     systems = experiment.systems
+    at_least_one(options, ("workers",))
+    workers = options.workers
+    if options.on is not None:
+        workers = _room(options.on, systems[0].options)
     planned = [isinstance(choice.options, EncoderOptions) for choice in systems]
     # Where there is none, the first one's refusal says what a plan is for.
     planned[0] = planned[0] or not any(planned)
@@ -45,6 +62,7 @@ def _plan(options: argparse.Namespace) -> None:
             choice.options,
             datasets_dir=options.datasets_dir or experiment.datasets_dir,
             depth=choice.depth,
+            workers=workers,
         )
         if wanted
         else None
@@ -54,6 +72,16 @@ def _plan(options: argparse.Namespace) -> None:
         _print_datasets(plans[0])
     else:
         _print_systems(systems, plans)
+
+
+def _room(on: str, options: Options) -> int:
+    """Workers that a cluster has room for, of the kind of device that is asked for here."""
+    from gtr_beir.encoders.devices import resolve_device
+    from gtr_beir.work.executors.cluster.executor import OnRay
+
+    with OnRay(on) as cluster:
+        device = options.device if isinstance(options, EncoderOptions) else "cpu"
+        return cluster.room(gpu=resolve_device(device) != "cpu")
 
 
 def _print_systems(systems: Sequence[SystemChoice], plans: Sequence[WholePlan | None]) -> None:
@@ -108,8 +136,8 @@ def _print_datasets(plan: WholePlan) -> None:
             f"{entry.queries:,}",
             f"{entry.tokens / 1e6:,.2f}",
             "" if entry.operations is None else f"{entry.operations / 1e12:,.3g}",
-            duration(entry.encode_seconds / plan.devices),
-            duration(entry.search_seconds),
+            duration(entry.encode_seconds * entry.share(plan.devices)),
+            duration(entry.search_seconds * entry.share(plan.devices)),
             size(entry.disk),
         )
         for entry in plan.datasets
@@ -123,9 +151,15 @@ def _print_datasets(plan: WholePlan) -> None:
         if cost.shape
         else f"{cost.tokens_a_second:,.0f} tokens/s"
     )
-    devices = f", shared by {plan.devices} devices" if plan.devices > 1 else ""
+    word = "workers" if plan.remote else "devices"
+    devices = f", shared by {plan.devices} {word}" if plan.devices > 1 else ""
     print(f"\nrate:   {rate} in {cost.dtype} on {cost.device}, {cost.how}{devices}")
     print(f"time:   {duration(plan.seconds)} in all")
+    if plan.remote:
+        out, back = plan.traffic
+        print(f"driver: {size(out)} of texts out, {size(back)} back; passing it on takes")
+        print(f"        {duration(plan.driver_seconds)} (docs/cluster.md), so more than", end=" ")
+        print(f"{max(1, plan.most_workers):,.0f} workers bring nothing")
     print(f"memory: {size(plan.memory)} at most, of which weights {size(cost.weights_bytes)}")
     print(f"disk:   {size(plan.disk)} besides the datasets")
     if not all(entry.counted for entry in plan.datasets):

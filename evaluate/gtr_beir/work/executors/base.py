@@ -129,9 +129,13 @@ class Executor(Protocol):
 
 
 def difference(here: Mapping[str, str], there: Mapping[str, str]) -> str:
-    """The first thing that is another elsewhere: `another torch (2.12.0 there, 2.13.0 here)`; ""
-    where all are equal."""
+    """The first thing that is another elsewhere: `torch 2.12.0, not 2.13.0`; "" where all are
+    equal."""
     for name, value in here.items():
         if there.get(name) != value:
-            return f"another {name} ({there.get(name, 'none')} there, {value} here)"
+            return f"{name} {there.get(name, 'none')[:_SHOWN]}, not {value[:_SHOWN]}"
     return ""
+
+
+_SHOWN = 40
+"""Characters of a value in a sentence; a hash is as good cut."""

@@ -89,6 +89,17 @@ class OnRay:
             self._manager.close()
             self._manager = None
 
+    def room(self, *, gpu: bool = False) -> int:
+        """How many workers the cluster has room for now; gpu: whether each needs one.
+        ClusterError if it does not answer."""
+        if self._manager is None:
+            self._manager = _Manager(self._wanted, self.on)
+        self._manager.send("count", gpu)
+        while (message := self._manager.heard(PAUSE)) is None or message[0] != "room":
+            pass
+        found: int = message[1]
+        return found
+
     def work(
         self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
     ) -> Iterator[Done[T, R]]:

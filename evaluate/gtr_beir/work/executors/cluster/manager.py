@@ -99,7 +99,6 @@ class _Hired:
     asked: Any = None
     """The answer that is awaited of how much is done."""
     asked_at: float = 0.0
-    told: int = 0
     sending: Any = None
     """The parts of a folder that its node has not got yet."""
     stale: bool = False
@@ -117,7 +116,11 @@ def manage(connection: Connection, parent: int, wanted: Wanted) -> None:
     except ClusterError as end:
         connection.send(("failed", str(end)))
     except BaseException as error:
-        connection.send(("failed", f"Ray failed: {_short(error)}"))
+        why = (
+            f"Ray failed, perhaps because the cluster is gone ({_short(error)}); run the same "
+            "command again: what was done is kept"
+        )
+        connection.send(("failed", why))
 
 
 def _receive(connection: Connection, inbox: queue.SimpleQueue[Any]) -> None:
@@ -197,6 +200,9 @@ class _Manager:
 
         self._ray = ray
         ray.cloudpickle.register_pickle_by_value(_worker_module())
+        for meanwhile in ("told", "stop"):
+            beside = ray.method(concurrency_group="beside")
+            beside(getattr(_worker_module().NodeWorker, meanwhile))
         choices: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if local:
             choices["include_dashboard"] = False
@@ -240,8 +246,10 @@ class _Manager:
             self._schedule.add(value)
         elif kind == "close":
             self._schedule.close()
+        elif kind == "count":
+            self._count_room(value)
         elif kind == "over":
-            self._search = None
+            self._search, self._job = None, None
             self._tasks.clear()
         return kind != "end"
 
@@ -290,7 +298,7 @@ class _Manager:
             self._node_is_gone(identifier)
         for identifier, found in alive.items():
             if identifier not in self._nodes:
-                self._nodes[identifier] = self._node_of(found)
+                self._nodes[identifier] = self._node_of(found, self._gpus())
             node = self._nodes[identifier]
             if node.fallen is not None and seen > node.fallen[0] + _LOOK:
                 self._node_is_alive(node)
@@ -320,10 +328,10 @@ class _Manager:
             return self._wanted.gpus
         return 1.0 if self._search is not None and self._search.kind != "cpu" else 0.0
 
-    def _node_of(self, found: Mapping[str, Any]) -> _Node:
+    def _node_of(self, found: Mapping[str, Any], gpus: float) -> _Node:
         """How many workers there is room for, and how many cores each has."""
         resources = found["Resources"]
-        cores, gpus = float(resources.get("CPU", 0)), self._gpus()
+        cores = float(resources.get("CPU", 0))
         name = str(found.get("NodeManagerHostname") or found["NodeManagerAddress"])
         wanted = self._wanted.cpus
         if gpus:
@@ -335,6 +343,11 @@ class _Manager:
             cpus = cores if wanted is None else wanted
             slots = int(cores // cpus) if cpus else 0
         return _Node(name, slots, float(cpus or 0))
+
+    def _count_room(self, gpu: bool) -> None:
+        gpus = float(gpu) if self._wanted.gpus is None else self._wanted.gpus
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        self._connection.send(("room", sum(self._node_of(node, gpus).slots for node in nodes)))
 
     def _hire_on(self, identifier: str, node: _Node) -> None:
         ray = self._ray
@@ -413,7 +426,7 @@ class _Manager:
             elif hired.state == "ready":
                 task = self._schedule.next_for(hired.name)
                 if task is not None:
-                    hired.task, hired.told = task, 0
+                    hired.task = task
                     hired.awaited = hired.actor.do.remote(task, self._tasks[task])
                     hired.asked_at = time.monotonic()
 
@@ -465,7 +478,7 @@ class _Manager:
         for hired in self._hired.values():
             if hired.task >= 0 and hired.asked is None and now - hired.asked_at > 1.0:
                 hired.asked_at = now
-                hired.asked = hired.actor.told.options(concurrency_group="beside").remote()
+                hired.asked = hired.actor.told.remote()
 
     def _answers(self) -> None:
         """Wait a little for whatever comes first, then take all that is there."""
@@ -509,9 +522,8 @@ class _Manager:
             return
         if main:
             self._take(hired, value)
-        elif hired.task == value[0]:
-            hired.told = value[1]
-            self._count_progress(hired.task, hired.told)
+        elif hired.task == value[0] and hired.task in self._tasks:
+            self._count_progress(hired.task, max(value[1], self._progress.get(hired.task, 0)))
 
     def _take(self, hired: _Hired, value: Any) -> None:
         """The answer to what a worker was asked."""
@@ -565,8 +577,7 @@ class _Manager:
             return
         for name in others:
             if name != hired.name and name in self._hired:
-                stop = self._hired[name].actor.stop
-                stop.options(concurrency_group="beside").remote(task)
+                self._hired[name].actor.stop.remote(task)
         self._count_progress(task, told)
         del self._tasks[task]
         self._connection.send(("done", (task, hired.name, hired.host, hired.device, seconds)))
@@ -614,6 +625,9 @@ def _quietly(act: Callable[..., Any], *arguments: Any) -> None:
 
 
 def _short(error: BaseException) -> str:
-    """The first line that says something."""
+    """The first line that says something; of what only leads to more (`failed:`), the last too."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]
+    if not lines:
+        return type(error).__name__
+    said = lines[0] if len(lines) == 1 or not lines[0].endswith(":") else f"{lines[0]} {lines[-1]}"
+    return said.rstrip(".")[:200]
