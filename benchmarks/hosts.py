@@ -79,7 +79,9 @@ class Host:
                 lines.append(f"mount -t tmpfs tmpfs {place}")
             else:
                 lines.append(f"mount --bind {other} {place}")
-        lines.append("exec sleep infinity")
+        # The first process of a host takes care of those whose parents have ended; `sleep` would
+        # leave them as zombies, over which Ray stumbles.
+        lines.append("exec bash -c 'while :; do sleep 3600 & wait; done'")
         apart = ["unshare", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child"]
         self.first = subprocess.Popen(
             ["ip", "netns", "exec", here, *apart, "--mount-proc", "sh", "-c", "\n".join(lines)]
@@ -103,7 +105,7 @@ class Host:
     def running(self) -> bool:
         """Whether it is ready: its folders are as they should be."""
         try:
-            return Path(f"/proc/{self.pid}/comm").read_text().strip() == "sleep"
+            return Path(f"/proc/{self.pid}/comm").read_text().strip() == "bash"
         except OSError:
             return False
 

@@ -224,8 +224,8 @@ class _Manager:
                 socket.create_connection((host, int(port)), timeout=10).close()
             except OSError as error:
                 raise ClusterError(
-                    f"nobody answers at {host}:{port} ({_short(error)}); is the head of the Ray "
-                    "cluster there?"
+                    f"nobody answers at {host}:{port} ({error.strerror or error}); is the head of "
+                    "the Ray cluster there?"
                 ) from error
 
     def _look(self) -> None:
