@@ -199,7 +199,7 @@ class _Manager:
     """The process that speaks with Ray, and its end."""
 
     def __init__(self, wanted: Wanted, on: str):
-        self._on = on
+        self._cluster = "the Ray cluster" + ("" if on in ("ray", "auto") else f" at {on}")
         self._log = _new_log()
         self._folder: str | None = None
         if wanted.address == "local":
@@ -237,14 +237,14 @@ class _Manager:
                 self._quiet += seconds
                 if self._quiet > SILENT:
                     raise self._failed(
-                        f"the Ray cluster at {self._on} has not answered for {SILENT:.0f} s; run "
+                        f"{self._cluster} has not answered for {SILENT:.0f} s; run "
                         "the same command again when it is back: what was done is kept"
                     )
                 return None
             message: tuple[str, Any] = self._connection.recv()
         except (EOFError, ConnectionResetError) as error:
             raise self._failed(
-                f"Ray ended its process, perhaps because the cluster at {self._on} is gone; run "
+                f"Ray ended its process, perhaps because {self._cluster} is gone; run "
                 "the same command again: what was done is kept"
             ) from error
         self._quiet = 0.0
