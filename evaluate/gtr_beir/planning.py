@@ -89,8 +89,9 @@ class DatasetPlan:
         return -(-self.blocks // workers) / self.blocks
 
 
-DRIVER_RATE = 150e6
-"""Bytes of texts, rankings and vectors that a driver passes on in a second of its one core."""
+DRIVER_RATE = 75e6
+"""Bytes of texts, rankings and vectors that a driver passes on in a second of its one core: the
+lowest of three that benchmarks/cluster.py measured (77 to 404 million; docs/cluster.md)."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from benchmarks.hosts import Host, Network, RayCluster, why_not
 
-from good_input import write_beir
+from doubles import write_beir
 from gtr_beir.data.importing import import_beir
 from gtr_beir.demo import CHECKPOINT_DIR
 
