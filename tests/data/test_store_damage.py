@@ -131,19 +131,19 @@ STORE = (
         lambda folder: overwrite(
             "queries.arrow", (folder / "queries.arrow").read_bytes().index(b"what is tea"), b"\xff"
         )(folder),
-        f"{{folder}}/queries.arrow is damaged or missing (…); {CHECK}",
+        f"{{folder}}/queries.arrow has changed since it was written; {CHECK}",
         MEND,
     ),
     DamagedStore(
         "id ranks cut off",
         truncate("id_rank.npy", 0.95),
-        f"{{folder}}/id_rank.npy is damaged or missing (…); {CHECK}",
+        f"{{folder}}/id_rank.npy has … bytes instead of …; {CHECK}",
         MEND,
     ),
     DamagedStore(
         "id ranks empty",
         truncate("id_rank.npy", 0),
-        f"{{folder}}/id_rank.npy is damaged or missing (…); {CHECK}",
+        f"{{folder}}/id_rank.npy has 0 bytes instead of …; {CHECK}",
         MEND,
     ),
     DamagedStore(
@@ -151,7 +151,7 @@ STORE = (
         lambda folder: (
             (folder / "id_rank.npy").write_bytes(pickle.dumps(Trap(folder / "executed"))) and None
         ),
-        f"{{folder}}/id_rank.npy is damaged or missing (…); {CHECK}",
+        f"{{folder}}/id_rank.npy has … bytes instead of …; {CHECK}",
         MEND,
     ),
 )

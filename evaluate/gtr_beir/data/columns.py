@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gtr_beir.digests import Digest
 from gtr_beir.errors import StoreError
 
 UNIT = 1024
@@ -73,12 +74,7 @@ class ColumnWriter:
             for values, field in zip(columns, self._schema, strict=True)
         ]
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
-        digest = hashlib.sha256()
-        for array in arrays:
-            for buffer in array.buffers():
-                if buffer is not None:
-                    digest.update(buffer)
-        return digest.digest()[:16]
+        return values_digest(arrays)
 
     def __enter__(self) -> ColumnWriter:
         return self
@@ -98,11 +94,31 @@ class ColumnWriter:
         return {"bytes": self._sink.size, "sha256": self._sink.hex()}
 
 
-class ColumnFile:
-    """An Arrow file of units, memory-mapped; opening reads only its footer."""
+def values_digest(arrays: Iterable[pa.Array]) -> bytes:
+    """16 bytes of SHA-256 over the values of columns."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        for buffer in array.buffers():
+            if buffer is not None:
+                digest.update(buffer)
+    return digest.digest()[:16]
 
-    def __init__(self, path: Path):
+
+def unit_digest(ids: bytes, texts: bytes) -> bytes:
+    """What a unit holds, from the digests of its ids and of its titles and texts."""
+    return Digest().add(ids + texts).raw()[:16]
+
+
+class ColumnFile:
+    """An Arrow file of units, memory-mapped; opening reads only its footer.
+
+    verify: is told of every unit that is read, and raises what is to be said of one that has
+    changed (None: nothing is verified).
+    """
+
+    def __init__(self, path: Path, verify: Callable[[int, pa.RecordBatch], None] | None = None):
         self.path = path
+        self._verify = verify
         self._open()
         self.unit_count: int = self._reader.num_record_batches
 
@@ -127,6 +143,8 @@ class ColumnFile:
             batch.validate(full=True)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
+        if self._verify is not None:
+            self._verify(index, batch)
         return batch
 
     def _damaged(self, error: Exception) -> StoreError:
@@ -139,6 +157,12 @@ class ColumnFile:
             return self.unit(index).column(name)
         except KeyError as error:
             raise self._damaged(error) from error
+
+    @property
+    def count(self) -> int:
+        """Rows."""
+        whole = max(self.unit_count - 1, 0) * UNIT
+        return whole + (self.unit(self.unit_count - 1).num_rows if self.unit_count else 0)
 
     def units(self) -> Iterator[pa.RecordBatch]:
         for index in range(self.unit_count):

@@ -9,6 +9,10 @@
         qrels.arrow       query row, document id, document row (-1: not in the corpus), grade
         manifest.json     counts, fingerprints, and size and SHA-256 of every file; written last
 
+What is read is what was written: texts are compared with the digest of their unit as they are read,
+every other file with its hash when it is first used. So nothing is scored, indexed or encoded that
+has changed on disk.
+
 CQADupStack is a folder of such folders, one for each forum, without a manifest of its own: which
 forums belong to it the registry says.
 """
@@ -24,8 +28,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from gtr_beir.data.columns import UNIT, ColumnFile
+from gtr_beir.data.columns import UNIT, ColumnFile, unit_digest, values_digest
 from gtr_beir.data.registry import DatasetSpec, registered
 from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import StoreError
@@ -99,23 +104,57 @@ class Dataset:
             parts.append(f"with {self.n_documents:,} documents")
         return ", ".join(parts)
 
+    def _whole(self, name: str) -> Path:
+        """A file whose hash is that of the manifest; StoreError if it has changed."""
+        for what in problems_of(self.path, name, self.manifest["files"].get(name, {})):
+            raise _damaged(what)
+        return self.path / name
+
+    def _verify_texts(self, index: int, unit: pa.RecordBatch) -> None:
+        # A unit is read for its titles, then for its texts.
+        if index == self._verified:
+            return
+        ids, texts = values_digest(self._ids.unit(index)), values_digest(unit)
+        if unit_digest(ids, texts) != self.unit_digests[index].tobytes():
+            low = index * UNIT + 1
+            what = f"{self.path / 'texts.arrow'} has changed in documents {low:,} to"
+            raise _damaged(f"{what} {low + unit.num_rows - 1:,}")
+        self._verified = index
+
+    _verified = -1
+
+    def _count(self, of: str, there: int) -> int:
+        """What the manifest counts; StoreError if so many are there that it does not."""
+        counted = int(self.manifest[of])
+        if counted != there:
+            what = f"{self.path / 'manifest.json'} counts {counted:,} {of}, and {there:,} are there"
+            raise _damaged(what)
+        return counted
+
     @functools.cached_property
     def _ids(self) -> ColumnFile:
-        return ColumnFile(self.path / "ids.arrow")
+        return ColumnFile(self._whole("ids.arrow"))
 
     @functools.cached_property
     def _texts(self) -> ColumnFile:
-        return ColumnFile(self.path / "texts.arrow")
+        return ColumnFile(self.path / "texts.arrow", self._verify_texts)
 
     @functools.cached_property
     def id_rank(self) -> npt.NDArray[np.int32]:
         """int32[n_documents], memory-mapped: the order of ids that breaks ties."""
-        return _load_array(self.path / "id_rank.npy")
+        found = _load_array(self._whole("id_rank.npy"))
+        self._count("documents", len(found))
+        return found
 
     @functools.cached_property
     def unit_digests(self) -> npt.NDArray[np.uint8]:
         """uint8[units, 16]: what a unit of 1,024 documents holds, for the keys of blocks."""
-        return _load_array(self.path / "unit_digests.npy")
+        found = _load_array(self._whole("unit_digests.npy"))
+        # So that whoever changes this file has to change what records say of the corpus.
+        if Digest().add(found.tobytes()).hex() != self.manifest["fingerprints"]["corpus"]:
+            what = f"{self.path / 'unit_digests.npy'} is of another corpus than the manifest"
+            raise _damaged(what)
+        return found
 
     def texts(self, start: int, stop: int) -> list[str]:
         """(title + " " + text).strip() of documents start..stop-1."""
@@ -141,15 +180,15 @@ class Dataset:
 
     @functools.cached_property
     def _queries(self) -> ColumnFile:
-        return ColumnFile(self.path / "queries.arrow")
+        return ColumnFile(self._whole("queries.arrow"))
 
     @functools.cached_property
     def query_ids(self) -> list[str]:
-        return self._queries.rows("id", 0, int(self.manifest["queries"]))
+        return self._queries.rows("id", 0, self._count("queries", self._queries.count))
 
     @functools.cached_property
     def query_texts(self) -> list[str]:
-        return self._queries.rows("text", 0, int(self.manifest["queries"]))
+        return self._queries.rows("text", 0, self._count("queries", self._queries.count))
 
     @functools.cached_property
     def self_rows(self) -> npt.NDArray[np.int32]:
@@ -158,8 +197,8 @@ class Dataset:
 
     @functools.cached_property
     def qrels(self) -> Qrels:
-        table = ColumnFile(self.path / "qrels.arrow")
-        lines = int(self.manifest["judgements"])
+        table = ColumnFile(self._whole("qrels.arrow"))
+        lines = self._count("judgements", table.count)
         columns = {
             name: np.array(table.rows(name, 0, lines), dtype=np.int32)
             for name in ("query_row", "document_row", "grade")
@@ -227,7 +266,10 @@ def _load_array(path: Path) -> npt.NDArray[Any]:
         ) from error
 
 
-_NEEDED = ("name", "split", "documents", "queries", "judgements", "fingerprint", "files")
+_NEEDED = (
+    *("name", "split", "documents", "queries", "judgements"),
+    *("fingerprint", "fingerprints", "files"),
+)
 
 
 def read_manifest(path: Path) -> Mapping[str, Any]:
@@ -244,6 +286,14 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
     if missing:
         raise StoreError(
             f"{path / 'manifest.json'} is damaged ({', '.join(missing)} missing); import the "
+            "dataset again"
+        )
+    whole = Digest()
+    for part in manifest["fingerprints"].values():
+        whole.add(part)
+    if whole.hex() != manifest["fingerprint"]:
+        raise StoreError(
+            f"{path / 'manifest.json'} is damaged (its fingerprints do not agree); import the "
             "dataset again"
         )
     return manifest
@@ -272,10 +322,19 @@ def names_here(folder: Path) -> tuple[str, ...]:
 def check_files(path: Path) -> Iterator[str]:
     """Compare every file of a dataset's folder with its manifest; yields what is wrong."""
     for name, entry in read_manifest(path)["files"].items():
-        file = path / name
-        if not file.is_file():
-            yield f"{file} is missing"
-        elif file.stat().st_size != entry["bytes"]:
-            yield f"{file} has {file.stat().st_size:,} bytes instead of {entry['bytes']:,}"
-        elif hash_file(file) != entry["sha256"]:
-            yield f"{file} has changed since it was written"
+        yield from problems_of(path, name, entry)
+
+
+def problems_of(folder: Path, name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a file, by what the manifest says of it."""
+    file = folder / name
+    if not file.is_file():
+        yield f"{file} is missing"
+    elif file.stat().st_size != entry.get("bytes"):
+        yield f"{file} has {file.stat().st_size:,} bytes instead of {entry.get('bytes', 0):,}"
+    elif hash_file(file) != entry.get("sha256"):
+        yield f"{file} has changed since it was written"
+
+
+def _damaged(what: str) -> StoreError:
+    return StoreError(f"{what}; run `gtr-beir datasets check`")

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from gtr_beir.data.beir_format import Document, Judgement
-from gtr_beir.data.columns import UNIT, ColumnFile, ColumnWriter
+from gtr_beir.data.columns import UNIT, ColumnFile, ColumnWriter, unit_digest
 from gtr_beir.data.identifiers import IdPacker
 from gtr_beir.digests import Digest, hash_file
 from gtr_beir.progress import Progress
@@ -58,8 +58,7 @@ def write_corpus(
 
         def write_unit() -> None:
             packer.add(ids)
-            id_digest = id_writer.write(ids)
-            digests.append(Digest().add(id_digest + text_writer.write(titles, texts)).raw()[:16])
+            digests.append(unit_digest(id_writer.write(ids), text_writer.write(titles, texts)))
             progress.advance(len(ids))
             for column in (ids, titles, texts):
                 column.clear()
