@@ -75,7 +75,7 @@ def test_changed_texts_are_encoded_again(tmp_path: Path) -> None:
     assert system.encoder.texts_encoded == 2500
     documents[2400]["text"] = "pear"
     write_beir(tmp_path / "set", documents, {"q": "apple"}, [("q", "d1", 1)])
-    again = import_beir(source, datasets_dir=tmp_path / "store")
+    again = import_beir(source, datasets_dir=tmp_path / "store", again=True)
     benchmark(system, again, replace(plan, again=True))
     assert system.encoder.texts_encoded == 2500 + (2500 - 2048)
 

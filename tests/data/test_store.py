@@ -114,3 +114,39 @@ def test_registry_rows() -> None:
     assert len(forums) == 12
     assert sum(registered(f).documents for f in forums) == registered("cqadupstack").documents
     assert DatasetGroup(registered("cqadupstack"), []).name == "cqadupstack"
+
+
+def test_another_dataset_is_not_replaced_unasked(tmp_path: Path) -> None:
+    """Records of the one would be compared with records of the other."""
+    queries, judged = {"q": "rain"}, [("q", "d0", 1)]
+    sources = [
+        write_beir(
+            tmp_path / f"source-{n}", [{"_id": "d0", "title": "", "text": text}], queries, judged
+        )
+        for n, text in enumerate(("rain", "snow"))
+    ]
+    folder = tmp_path / "datasets"
+    first = import_beir(sources[0], name="mine", datasets_dir=folder)
+    assert import_beir(sources[0], name="mine", datasets_dir=folder).fingerprint == (
+        first.fingerprint
+    ), "the same may come again"
+    with pytest.raises(UsageError, match=r"holds another dataset .*1 documents.* than .*source-1"):
+        import_beir(sources[1], name="mine", datasets_dir=folder)
+    assert load_dataset("mine", datasets_dir=folder).texts(0, 1) == ["rain"]
+    assert [path.name for path in folder.iterdir() if path.name != ".locks"] == ["mine"]
+    import_beir(sources[1], name="mine", datasets_dir=folder, again=True)
+    assert load_dataset("mine", datasets_dir=folder).texts(0, 1) == ["snow"]
+
+
+def test_what_is_damaged_may_be_replaced_by_anything(tmp_path: Path) -> None:
+    source = write_beir(
+        tmp_path / "source",
+        [{"_id": "d0", "title": "", "text": "rain"}],
+        {"q": "rain"},
+        [("q", "d0", 1)],
+    )
+    folder = tmp_path / "datasets"
+    import_beir(source, name="mine", datasets_dir=folder)
+    (folder / "mine" / "manifest.json").write_text("{")
+    import_beir(source, name="mine", datasets_dir=folder)
+    assert load_dataset("mine", datasets_dir=folder).n_documents == 1

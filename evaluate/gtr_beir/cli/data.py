@@ -75,6 +75,9 @@ def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
     bring.add_argument(
         "--split", help="split whose judgements are used (default: the registry's, else test)"
     )
+    bring.add_argument(
+        "--again", action="store_true", help="replace another dataset of the same name"
+    )
     folders(bring)
     quiet(bring)
     bring.set_defaults(act=_datasets_import)
@@ -105,6 +108,9 @@ def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
         help="another name for the dataset, under which counts other than BEIR's are accepted",
     )
     convert.add_argument("--offline", action="store_true", help="fetch nothing")
+    convert.add_argument(
+        "--again", action="store_true", help="replace another dataset of the same name"
+    )
     folders(convert)
     quiet(convert)
     convert.set_defaults(act=_datasets_convert)
@@ -189,6 +195,7 @@ def _datasets_import(options: argparse.Namespace) -> None:
             name=options.name,
             split=options.split,
             datasets_dir=options.datasets_dir,
+            again=options.again,
             quiet=options.quiet,
         )
     else:
@@ -197,6 +204,7 @@ def _datasets_import(options: argparse.Namespace) -> None:
             name=options.name,
             split=options.split,
             datasets_dir=options.datasets_dir,
+            again=options.again,
             quiet=options.quiet,
         )
     _print_brought(brought)
@@ -213,6 +221,7 @@ def _datasets_convert(options: argparse.Namespace) -> None:
         name=options.name,
         datasets_dir=options.datasets_dir,
         offline=options.offline,
+        again=options.again,
         quiet=options.quiet,
     )
     _print_brought(brought)

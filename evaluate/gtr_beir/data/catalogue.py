@@ -34,7 +34,7 @@ def load_dataset(
     needed = spec.parts if spec is not None and spec.parts else (name,)
     missing = [part for part in needed if not is_here(part, folder)]
     if missing and name == DEMO:
-        import_beir(_DEMO_FOLDER, name=DEMO, split="test", datasets_dir=folder)
+        import_beir(_DEMO_FOLDER, name=DEMO, split="test", datasets_dir=folder, again=True)
     elif missing and spec is None:
         known = (*benchmark_names(), DEMO, *names_here(folder))
         raise UsageError(

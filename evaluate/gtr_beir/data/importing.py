@@ -29,7 +29,7 @@ from gtr_beir.data.identifiers import rank_ids
 from gtr_beir.data.registry import DEMO, DatasetSpec, registered
 from gtr_beir.data.writing import save_array, write_corpus, write_qrels, write_queries
 from gtr_beir.digests import Digest
-from gtr_beir.errors import InputError, UsageError
+from gtr_beir.errors import InputError, StoreError, UsageError
 from gtr_beir.files import atomic_folder, lock, remove_leftovers, sync_file, write_json
 from gtr_beir.progress import Progress
 
@@ -66,13 +66,15 @@ def import_beir(
     name: str | None = None,
     split: str | None = None,
     datasets_dir: Path | str | None = None,
+    again: bool = False,
     quiet: bool = True,
 ) -> store.Dataset | store.DatasetGroup:
     """Bring a BEIR folder or zip into the store under `name` (default: the folder's own name).
 
     `cqadupstack` brings its 12 forums, each from the folder of its name. A registered name must
-    have the registry's counts; any other name is a dataset of the user's own. Raises InputError
-    with file and line for whatever is wrong, and leaves what was there before as it was.
+    have the registry's counts; any other name is a dataset of the user's own. again: replace
+    another dataset of that name, which is otherwise a UsageError. Raises InputError with file and
+    line for whatever is wrong, and leaves what was there before as it was.
     """
     if name is None:
         name = Path(os.path.realpath(path)).name.removesuffix(".zip")
@@ -82,7 +84,9 @@ def import_beir(
         for part in spec.parts:
             source = BeirSource(path, part.rpartition("/")[2])
             collect = functools.partial(_from_beir, source, split or spec.split)
-            parts.append(import_material(collect, part, datasets_dir=datasets_dir, quiet=quiet))
+            parts.append(
+                import_material(collect, part, datasets_dir=datasets_dir, again=again, quiet=quiet)
+            )
         return store.DatasetGroup(spec, parts)
     source = BeirSource(path)
     splits = source.splits()
@@ -94,7 +98,9 @@ def import_beir(
     split = split or (spec.split if spec else _default_split(source))
     collect = functools.partial(_from_beir, source, split)
     own = path.resolve() == _DEMO_FOLDER
-    return import_material(collect, name, datasets_dir=datasets_dir, quiet=quiet, own=own)
+    return import_material(
+        collect, name, datasets_dir=datasets_dir, again=again, quiet=quiet, own=own
+    )
 
 
 def import_material(
@@ -102,11 +108,13 @@ def import_material(
     name: str,
     *,
     datasets_dir: Path | str | None = None,
+    again: bool = False,
     quiet: bool = True,
     own: bool = False,
 ) -> store.Dataset:
-    """Check and store a dataset. `collect` is called when it is this process's turn; a process that
-    waited for another which imported the same files takes what that one has left."""
+    """Check and store a dataset; again: in the place of another one of its name, which is otherwise
+    a UsageError. `collect` is called when it is this process's turn; a process that waited for
+    another which imported the same files takes what that one has left."""
     if not _NAME.fullmatch(name) or ("/" in name and registered(name) is None):
         raise UsageError(
             f"'{name}' cannot be a dataset's name; use letters, digits, '.', '_' and '-', and "
@@ -137,11 +145,36 @@ def import_material(
         material = _checked(material, spec)
         with atomic_folder(target) as work:
             _write_dataset(material, spec, name, work, progress)
+            if not again:
+                _require_same(target, work, material)
             # Indexes are keyed by content, so those of the folder that is replaced stay good.
             for index in target.glob("*/"):
                 index.rename(work / index.name)
     progress.finish()
     return store.Dataset(target)
+
+
+def _require_same(target: Path, work: Path, material: Material) -> None:
+    """UsageError if what is there is another dataset, whose records and tables would be mixed with
+    those of this one. What is damaged is nobody's."""
+    try:
+        there = store.read_manifest(target)
+    except StoreError:
+        return
+    new = store.read_manifest(work)
+    if there["fingerprint"] != new["fingerprint"]:
+        raise UsageError(
+            f"{target} holds another dataset ({_size(there)}) than {material.corpus_path} "
+            f"({_size(new)}); import this one under another --name, or give --again to replace "
+            "that one"
+        )
+
+
+def _size(manifest: Mapping[str, Any]) -> str:
+    return (
+        f"{manifest['documents']:,} documents, {manifest['queries']:,} queries, fingerprint "
+        f"{manifest['fingerprint'][:8]}"
+    )
 
 
 def _holds(target: Path, material: Material) -> bool:

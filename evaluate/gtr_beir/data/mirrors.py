@@ -62,7 +62,7 @@ def fetch_dataset(
                     f"`gtr-beir datasets import PATH --name {spec.name}`"
                 ) from error
             return _fetch_from_hub(spec, folder, quiet, error)
-        dataset = import_beir(target, name=spec.name, datasets_dir=folder, quiet=quiet)
+        dataset = import_beir(target, name=spec.name, datasets_dir=folder, again=True, quiet=quiet)
         if not keep_zip:
             target.unlink()
     return dataset
@@ -95,7 +95,9 @@ def _fetch_from_hub(
         work = folder / ".downloads" / mirror.name.replace("/", "--")
         try:
             mirror.collect(work, spec)
-            dataset = import_beir(work, name=spec.name, datasets_dir=folder, quiet=quiet)
+            dataset = import_beir(
+                work, name=spec.name, datasets_dir=folder, again=True, quiet=quiet
+            )
         except (GtrBeirError, OSError, ValueError) as error:
             failures.append(f"{mirror.name}: {error}")
             continue

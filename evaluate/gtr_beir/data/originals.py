@@ -27,13 +27,15 @@ def convert(
     name: str | None = None,
     datasets_dir: Path | str | None = None,
     offline: bool = False,
+    again: bool = False,
     quiet: bool = True,
 ) -> Dataset:
     """Make a gated dataset from its original at `source`.
 
     topics, qrels: the public files, which are fetched (and their MD5 checked) where they are not
     given. name: another name, under which other counts than BEIR's are accepted. A count that
-    differs is an InputError that names what was found and what was expected.
+    differs is an InputError that names what was found and what was expected. again: replace another
+    dataset of that name.
     """
     module = converter(dataset)
     spec = registered(dataset)
@@ -57,7 +59,9 @@ def convert(
             stamps=_stamps(source, topics, qrels),
         )
 
-    return import_material(collect, name or dataset, datasets_dir=datasets_dir, quiet=quiet)
+    return import_material(
+        collect, name or dataset, datasets_dir=datasets_dir, again=again, quiet=quiet
+    )
 
 
 def _converted(dataset: str, source: Path, tally: Tally, name: str) -> Iterator[Document]:
@@ -105,12 +109,14 @@ def import_with_trec_forms(
     name: str | None = None,
     split: str | None = None,
     datasets_dir: Path | str | None = None,
+    again: bool = False,
     quiet: bool = True,
 ) -> Dataset:
     """Join a corpus of JSON lines (Anserini's `beir-v1.0.0/corpus/<name>/`, or any BEIR folder)
     with topics (`id<TAB>text`) and qrels (four columns); both may be gzipped.
 
-    name: default, the corpus folder's own. The counts of a registered name are checked.
+    name: default, the corpus folder's own; again: replace another dataset of that name. The counts
+    of a registered name are checked.
     """
     name = name or corpus.resolve().name
     spec = registered(name)
@@ -131,7 +137,7 @@ def import_with_trec_forms(
             stamps=_stamps(*files, topics, qrels),
         )
 
-    return import_material(collect, name, datasets_dir=datasets_dir, quiet=quiet)
+    return import_material(collect, name, datasets_dir=datasets_dir, again=again, quiet=quiet)
 
 
 def _json_line_files(corpus: Path) -> list[Path]:
