@@ -80,6 +80,26 @@ def test_changed_texts_are_encoded_again(tmp_path: Path) -> None:
     assert system.encoder.texts_encoded == 2500 + (2500 - 2048)
 
 
+def test_what_was_changed_since_is_done_again(small: Dataset, tmp_path: Path) -> None:
+    """A digit of the record, of the per-query file, or a run that was emptied."""
+    system = WordSystem(["apple", "pear"])
+    whole = benchmark(system, small, results_dir=tmp_path)
+    (folder,) = {path.parent for path in tmp_path.rglob("record.json")}
+    for name, change in (
+        ("record.json", lambda text: text.replace(b'"ndcg@10": ', b'"ndcg@10": 0.000', 1)),
+        ("queries.csv", lambda text: text[: text.rindex(b",")] + b",0.125\n"),
+        ("run.trec.gz", lambda text: b""),
+    ):
+        before = (folder / name).read_bytes()
+        (folder / name).write_bytes(change(before))
+        assert (folder / name).read_bytes() != before
+        again, searched = benchmark_or_find(system, small, results_dir=tmp_path)
+        assert searched
+        assert again.measures == whole.measures
+        assert (folder / "run.trec.gz").read_bytes()
+    assert not benchmark_or_find(system, small, results_dir=tmp_path)[1]
+
+
 def test_nan_names_its_document_and_leaves_no_record(small: Dataset, tmp_path: Path) -> None:
     system = WordSystem(["apple"])
     encode = system.encoder.encode

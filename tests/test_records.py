@@ -31,6 +31,8 @@ def record(mine: Dataset, results: Path) -> Path:
 def record_with(**values: Any) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
         value = json.loads(path.read_text(encoding="utf-8"))
+        # So that more than the digest is looked at; records of earlier versions have none.
+        del value["digest"]
         value.update(values)
         path.write_text(json.dumps({k: v for k, v in value.items() if v is not ...}))
 
@@ -69,6 +71,12 @@ DAMAGED_RECORDS: dict[str, tuple[Callable[[Path], None], str]] = {
     "without fingerprints": (
         record_with(fingerprints={}),
         "{record} is damaged (…); run again with --again",
+    ),
+    "with another digit": (
+        lambda path: (
+            path.write_text(path.read_text().replace('"n_queries": ', '"n_queries": 1')) and None
+        ),
+        "{record} has changed since it was written; run again with --again",
     ),
     "with an unknown field": (
         record_with(colour="red"),

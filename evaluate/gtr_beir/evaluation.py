@@ -291,13 +291,26 @@ def _done(folder: Path, key: str, again: bool) -> Record | None:
     except StoreError:
         return None
     if record.key == key and (folder / RUN).is_file() and (folder / PER_QUERY).is_file():
-        return record
+        # What was changed since is done again, which blocks make short.
+        return record if _agrees(record, folder) else None
     if record.key == key:
         return None
     raise UsageError(
         f"{folder} holds a record of other weights, data or settings ({record.signature}); name "
         "this one with --label, or replace it with --again"
     )
+
+
+def _agrees(record: Record, folder: Path) -> bool:
+    """Whether run and per-query file are still those of a record."""
+    if hash_file(folder / RUN) != record.fingerprints["run"]:
+        return False
+    try:
+        means = pd.read_csv(folder / PER_QUERY).mean(numeric_only=True)
+    except (OSError, ValueError):
+        return False
+    known = [name for name in record.measures if name in means]
+    return bool(known) and all(abs(means[n] - record.measures[n]) < 1e-9 for n in known)
 
 
 def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> Record:

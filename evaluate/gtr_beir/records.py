@@ -1,7 +1,8 @@
 """Record: a score and everything that produced it, as JSON.
 
 A record is written last, after the run file and the per-query file that it names: if it is there,
-they are whole.
+they are whole. It has a digest of itself and the hash of the run file, and its measures are means
+of the per-query file: whoever reads it sees what was changed afterwards.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import importlib.metadata
+import json
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -119,8 +121,8 @@ class Record:
         )
 
     def write(self, folder: Path) -> None:
-        value = dataclasses.asdict(self)
-        write_json(folder / RECORD, {"signature": self.signature, **value})
+        value = {"signature": self.signature, **dataclasses.asdict(self)}
+        write_json(folder / RECORD, {**value, "digest": _digest(value)})
 
     @staticmethod
     def read(folder: Path) -> Record:
@@ -130,6 +132,9 @@ class Record:
         value = read_json(path)
         if not isinstance(value, dict) or value.get("format") not in (1, FORMAT):
             raise StoreError(f"{path} was written by another version; run again with --again")
+        digest = value.pop("digest", None)
+        if digest is not None and digest != _digest(value):
+            raise StoreError(f"{path} has changed since it was written; run again with --again")
         value.pop("signature", None)
         try:
             if value["format"] == 1:
@@ -142,6 +147,11 @@ class Record:
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({error}); run again with --again") from None
         return record
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    """Of a record as it is read: JSON knows no tuples and no numbers as names."""
+    return fingerprint_of(json.loads(json.dumps(value)))
 
 
 def record_key(dataset: str, system: str, depth: int, self_matches: str) -> str:

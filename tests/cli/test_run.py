@@ -119,6 +119,7 @@ def kept(results: Path) -> dict[str, object]:
         elif path.name == RECORD:
             value = json.loads(path.read_text())
             value.pop("finished")
+            value.pop("digest")
             value["facts"].pop("seconds")
             found[place] = value
     return found

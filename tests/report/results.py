@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,13 +55,27 @@ def write(results: Path, *records: Record) -> Path:
     return results
 
 
-def write_queries(results: Path, system: str, dataset: str, values: Sequence[float]) -> None:
-    """A per-query file with these values of NDCG@10 and Recall@100."""
+def write_queries(
+    results: Path, system: str, dataset: str, values: Sequence[float]
+) -> Record | None:
+    """A per-query file with these values of NDCG@10 and Recall@100, whose means the record has;
+    returns the record, if there is one."""
     lines = [
         f"q{place},{value!r},{value!r}" for place, value in enumerate(np.asarray(values).tolist())
     ]
     text = "\n".join(["query_id,ndcg@10,recall@100", *lines, ""])
     folder = results / system / dataset
     (folder / PER_QUERY).write_text(text)
-    if (folder / RECORD).is_file():
-        replace(Record.read(folder), n_queries=len(lines)).write(folder)
+    if not (folder / RECORD).is_file():
+        return None
+    one, mean = Record.read(folder), float(np.mean(values))
+    measures = {**one.measures, "ndcg@10": mean, "recall@100": mean}
+    replace(one, n_queries=len(lines), measures=measures).write(folder)
+    return Record.read(folder)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Change a record as its writer would: it has no digest then, as those of earlier versions."""
+    value = json.loads(path.read_text().replace(old, new))
+    del value["digest"]
+    path.write_text(json.dumps(value))

@@ -146,7 +146,9 @@ def test_a_dataset_of_parts_is_tested_by_its_parts(tmp_path: Path) -> None:
             write_queries(tmp_path, system, part, own.tolist())
         whole = float(np.mean([m["ndcg@10"] for m in means.values()]))
         one = record(system, "cqadupstack", whole, weights=system)
-        write(tmp_path, replace(one, parts=means, n_queries=sum(parts.values())))
+        measures = {**one.measures, "recall@100": whole}
+        queries = sum(parts.values())
+        write(tmp_path, replace(one, parts=means, n_queries=queries, measures=measures))
     report = leaderboard(tmp_path, measures=["ndcg@10"], published=False)
     (pair,) = report.pairs
     means = [float((values["b", part] - values["a", part]).mean()) for part in parts]

@@ -35,9 +35,10 @@ def results(folder: Path, values: dict[str, list[float]], dataset: str = "own-se
     for system, of in values.items():
         one = record(system, dataset, float(np.mean(of)), weights=system)
         one = replace(one, n_queries=len(of))
-        made.append(one)
         write(folder, one)
-        write_queries(folder, system, dataset, of)
+        written = write_queries(folder, system, dataset, of)
+        assert written is not None
+        made.append(written)
     return made
 
 

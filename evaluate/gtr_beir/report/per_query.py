@@ -23,6 +23,7 @@ from gtr_beir.ranking.significance import (
     weighted,
 )
 from gtr_beir.records import PER_QUERY, Record
+from gtr_beir.report.rounding import shown
 
 _AT_ONCE = 512
 """Columns that are drawn for at once: 40 MB of resampled means."""
@@ -128,7 +129,7 @@ class PerQuery:
         if not all(path.is_file() for path in paths):
             return []
         tables = [read_per_query(path).sort_index() for path in paths]
-        require_whole(sum(map(len, tables)), record, paths[0])
+        require_agreeing(tables, record, paths[0])
         return tables
 
     def _draw(self, name: str, fingerprint: str) -> _Drawn:
@@ -172,14 +173,26 @@ class _Drawn:
     flipped: dict[tuple[str, str], npt.NDArray[np.float64]]
 
 
-def require_whole(queries: int, record: Record, path: Path) -> None:
-    """InputError if a per-query file has other than its record's number of queries."""
+def require_agreeing(tables: Sequence[pd.DataFrame], record: Record, path: Path) -> None:
+    """InputError if a record's per-query values, a table for each part, have other than its number
+    of queries or other means than it says. path: for the sentence."""
+    queries = sum(map(len, tables))
     if queries != record.n_queries:
-        raise InputError(
-            f"it has {queries:,} queries and its record {record.n_queries:,}; one of the two was "
-            "changed: run again with --again",
-            path=path,
-        )
+        raise _disagree(f"it has {queries:,} queries and its record {record.n_queries:,}", path)
+    for name, said in record.measures.items():
+        if all(name in table.columns for table in tables):
+            mean = sum(float(table[name].mean()) for table in tables) / len(tables)
+            if abs(mean - said) > _ROUNDING:
+                values = f"{shown(mean)} and its record says {shown(said)}"
+                raise _disagree(f"its mean {Measure.parse(name).title} is {values}", path)
+
+
+_ROUNDING = 1e-9
+"""Means over the same values, summed in another order, are closer than this."""
+
+
+def _disagree(what: str, path: Path) -> InputError:
+    return InputError(f"{what}; one of the two was changed: run again with --again", path=path)
 
 
 def read_per_query(path: Path) -> pd.DataFrame:

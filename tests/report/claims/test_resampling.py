@@ -29,8 +29,7 @@ def test_datasets_are_drawn_apart_and_systems_alike(tmp_path: Path) -> None:
         for name in ("nq", "fiqa")
     ]
     write(tmp_path, *made)
-    for one in made:
-        write_queries(tmp_path, one.system, one.dataset, values.tolist())
+    made = [write_queries(tmp_path, m.system, m.dataset, values.tolist()) for m in made]
     held = draws(tmp_path, *made)
     nq, fiqa, again, _ = (held.means(one, "ndcg@10") for one in made)
     assert nq is not None
@@ -49,9 +48,10 @@ def test_what_is_drawn_beside_others_is_what_is_drawn_alone(tmp_path: Path) -> N
         for one in (record("a", "nq", 0.5, family="f"), record("b", "nq", 0.5))
     )
     write(tmp_path, first, second)
-    for place, one in enumerate((first, second)):
-        values = np.random.default_rng(place).random(30)
-        write_queries(tmp_path, one.system, "nq", values.tolist())
+    first, second = (
+        write_queries(tmp_path, system, "nq", np.random.default_rng(place).random(30).tolist())
+        for place, system in enumerate("ab")
+    )
     both, alone = draws(tmp_path, first, second), draws(tmp_path, second)
     assert both.means(first, "ndcg@10") is not None
     assert both.means(second, "ndcg@10") == pytest.approx(alone.means(second, "ndcg@10"))
@@ -61,7 +61,7 @@ def test_what_is_drawn_beside_others_is_what_is_drawn_alone(tmp_path: Path) -> N
 def test_cqadupstack_is_drawn_forum_by_forum(tmp_path: Path) -> None:
     spec = registered("cqadupstack")
     assert spec is not None
-    one = record("gtr-base", "cqadupstack", 0.5, family="gtr-base")
+    one = record("gtr-base", "cqadupstack", sum(range(12)) / 12 / 20, family="gtr-base")
     queries = sum(3 + place for place in range(len(spec.parts)))
     one = replace(one, parts={forum: {} for forum in spec.parts}, n_queries=queries)
     write(tmp_path, one)

@@ -57,7 +57,11 @@ def test_lines_with_intervals_fit_a_terminal(
         if system == "bm25-multifield":
             one = replace(one, identity=replace(one.identity, lengths=None, precision=""))
         write(tmp_path, one)
-        write_queries(tmp_path, system, value.dataset, draw.random(20).tolist())
+        spread = draw.random(20) - 0.5
+        spread *= min(value.value, 1 - value.value)
+        write_queries(
+            tmp_path, system, value.dataset, (value.value + spread - spread.mean()).tolist()
+        )
     odd = record("odd", "nq", 0.5, family="gtr-base")
     options = {"x": "\x1b[2J\u202e" + "字" * 30 + "w" * 90}
     write(tmp_path, replace(odd, identity=replace(odd.identity, options=options)))

@@ -17,7 +17,7 @@ from gtr_beir import cli
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import RequirementError, UsageError
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.records import PER_QUERY
+from gtr_beir.records import PER_QUERY, Record
 from gtr_beir.report.comparison.outcome import (
     MOST,
     Outcome,
@@ -44,8 +44,10 @@ class Values:
     ) -> Path:
         folder = self._folder / system / dataset
         folder.mkdir(parents=True)
-        one = record(system, dataset, 0.5, fingerprint=fingerprint)
-        write(self._folder, replace(one, n_queries=len(values)))
+        mean = sum(values) / len(values)
+        one = record(system, dataset, mean, fingerprint=fingerprint)
+        measures = {**one.measures, "recall@100": mean}
+        write(self._folder, replace(one, n_queries=len(values), measures=measures))
         lines = [f"q{place},{value!r},{value!r}" for place, value in enumerate(values)]
         text = "\n".join(["query_id,ndcg@10,recall@100", *lines, ""])
         (folder / PER_QUERY).write_text(text)
@@ -173,6 +175,8 @@ def test_the_command_shows_the_queries(
     lost = results / "b" / "mine" / PER_QUERY
     table = pd.read_csv(lost, dtype={"query_id": str})
     table.assign(**{"recall@3": 0.0}).to_csv(lost, index=False)
+    one = Record.read(lost.parent)
+    replace(one, measures={**one.measures, "recall@3": 0.0}).write(lost.parent)
     capsys.readouterr()
     compare = ["compare", str(results / "a"), str(results / "b"), "--measure", "recall@3"]
     assert cli.main(compare) == 0

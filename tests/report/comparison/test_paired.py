@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,8 +30,15 @@ def values(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / "compared" / system / dataset / PER_QUERY
         path.parent.mkdir(parents=True)
         path.write_text("\n".join(("query_id,ndcg@10,recall@100", *lines)) + "\n")
-        one = record(system, dataset, 0.5, fingerprint=dataset)
-        replace(one, n_queries=len(lines)).write(path.parent)
+        try:
+            columns = zip(*(map(float, line.split(",")[1:]) for line in lines), strict=True)
+            ndcg, recall = (min(sum(column) / len(lines), 1) for column in columns)
+        except ValueError:
+            ndcg = recall = 0.5
+        ndcg, recall = (0.5 if math.isnan(mean) else max(mean, 0) for mean in (ndcg, recall))
+        one = record(system, dataset, ndcg, fingerprint=dataset)
+        measures = {**one.measures, "recall@100": recall}
+        replace(one, n_queries=len(lines), measures=measures).write(path.parent)
         return tmp_path / "compared" / system
 
     return write
@@ -169,4 +177,20 @@ def test_values_of_fewer_queries_than_the_record_are_damage(
         f"{a / 'mine' / PER_QUERY}: it has 1 queries and its record 2; one of the two was changed: "
         "run again with --again",
         *("compare", a, b),
+    )
+
+
+def test_results_of_different_policies_on_own_ids_are_refused(
+    values: Callable[..., Path], refused: Refused
+) -> None:
+    for label, policy in (("a", "drop"), ("b", "keep")):
+        folder = values(label, "q1,0.5,1") / "mine"
+        one = Record.read(folder)
+        replace(one, identity=replace(one.identity, self_matches=policy)).write(folder)
+    compared = values("c", "q1,0.5,1").parent
+    a, b = compared / "a", compared / "b"
+    refused(
+        "a ran with --self-matches drop on mine and b with keep; run both with the same",
+        *("compare", a, b),
+        code=2,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.report.results import edit
 
 from doubles import write_beir
 from gtr_beir.data.importing import import_beir
@@ -289,8 +290,7 @@ def test_what_is_not_there(world: World) -> None:
 def test_another_copy_of_the_dataset(world: World, tmp_path: Path) -> None:
     a = world.told("a", q1="d1")
     record = world.results / "a" / "own" / RECORD
-    other = record.read_text().replace(world.dataset.fingerprint, "f" * 64)
-    record.write_text(other)
+    edit(record, world.dataset.fingerprint, "f" * 64)
     with pytest.raises(
         UsageError, match=r"is of another dataset, or another copy of it, than .*own; give -d"
     ):
@@ -308,7 +308,7 @@ def test_a_run_that_is_not_the_record_s(world: World) -> None:
 def test_tokens_that_cannot_be_counted_stop_nothing(planted: Planted, tmp_path: Path) -> None:
     shutil.copytree(planted.results / "toy", tmp_path / "results" / "toy")
     record = tmp_path / "results" / "toy" / "planted" / RECORD
-    record.write_text(record.read_text().replace(str(CHECKPOINT_DIR), "./moved"))
+    edit(record, str(CHECKPOINT_DIR), "./moved")
     found = replace(planted, results=tmp_path / "results").inspect("toy")
     assert found.systems[0].tokens_unknown == "there is no checkpoint folder ./moved"
     assert found.queries[0].id != FAILING

@@ -14,7 +14,7 @@ from gtr_beir.errors import InputError, UsageError
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import Comparison, compare, holm, weighted
 from gtr_beir.records import PER_QUERY, RECORD, Record
-from gtr_beir.report.per_query import read_per_query, require_whole
+from gtr_beir.report.per_query import read_per_query, require_agreeing
 from gtr_beir.report.rounding import p_value, shown, signed
 
 
@@ -136,17 +136,14 @@ def _paired(name: str, one: _Source, two: _Source, measure: Measure) -> Paired:
     _require_alike(name, one, two, measure)
     if len(one.files) == 1:
         (first,), (second,) = one.files.values(), two.files.values()
-        pair = _paired_files(name, first, second, measure)
-        for source, path in ((one, first), (two, second)):
-            if source.record is not None:
-                require_whole(len(pair.query_ids), source.record, path)
-        return pair
+        for source in (one, two):
+            _require_agreeing(source)
+        return _paired_files(name, first, second, measure)
     parts = tuple(
         _paired_files(part, path, two.files[part], measure) for part, path in one.files.items()
     )
     for source in (one, two):
-        if source.record is not None:
-            require_whole(sum(len(p.query_ids) for p in parts), source.record, parts[0].file_a)
+        _require_agreeing(source)
     return Paired(
         name,
         tuple(f"{part.dataset}/{query_id}" for part in parts for query_id in part.query_ids),
@@ -158,8 +155,15 @@ def _paired(name: str, one: _Source, two: _Source, measure: Measure) -> Paired:
     )
 
 
+def _require_agreeing(source: _Source) -> None:
+    if source.record is not None:
+        paths = list(source.files.values())
+        require_agreeing([read_per_query(path) for path in paths], source.record, paths[0])
+
+
 def _require_alike(name: str, one: _Source, two: _Source, measure: Measure) -> None:
-    """UsageError for records of different datasets, or of rankings that end before the measure."""
+    """UsageError for records of different datasets, of different policies on documents with the
+    query's own id, or of rankings that end before the measure."""
     if one.record is None or two.record is None:
         return
     first, second = (record.fingerprints["dataset"] for record in (one.record, two.record))
@@ -167,6 +171,12 @@ def _require_alike(name: str, one: _Source, two: _Source, measure: Measure) -> N
         raise UsageError(
             f"{one.record.system} and {two.record.system} ran on different datasets, or on "
             f"different copies of {name} ({first[:8]} and {second[:8]}); run both on the same"
+        )
+    policies = [record.identity.self_matches for record in (one.record, two.record)]
+    if len(set(policies) - {"none"}) > 1:
+        raise UsageError(
+            f"{one.record.system} ran with --self-matches {policies[0]} on {name} and "
+            f"{two.record.system} with {policies[1]}; run both with the same"
         )
     for record in (one.record, two.record):
         if record.depth < measure.cut:
