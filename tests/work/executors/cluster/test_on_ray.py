@@ -92,6 +92,14 @@ def test_what_fails_everywhere_is_told(
 
 
 @needs_ray
+def test_after_a_failure_the_next_search_begins_anew() -> None:
+    with OnRay("ray") as cluster:
+        with pytest.raises(ClusterError, match="there is no checkpoint here"):
+            numbers(cluster, [Wait(1)], prepare=refuses)
+        assert numbers(cluster, [Wait(1)]) == [1]
+
+
+@needs_ray
 def test_on_request_devices_may_differ_and_the_task_says_its_own() -> None:
     other = {"weights": "a", "kind": "other"}
     with OnRay("ray", mixed_devices=True) as cluster:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import socket
 import threading
 import time
@@ -66,6 +67,11 @@ class Search:
     kind: str
     folders: tuple[str, ...]
 
+    @property
+    def what_is_run(self) -> Mapping[str, str]:
+        """Of the proof what does not differ between datasets: the system."""
+        return {name: value for name, value in self.proof.items() if name not in self.by_device}
+
 
 @dataclass
 class _Node:
@@ -110,7 +116,7 @@ def manage(connection: Connection, parent: int, wanted: Wanted) -> None:
     os.setsid()
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_die_with, args=(parent, wanted.temporary), daemon=True).start()
     try:
         _Manager(connection, inbox, wanted).live()
     except ClusterError as end:
@@ -133,7 +139,7 @@ def _receive(connection: Connection, inbox: queue.SimpleQueue[Any]) -> None:
         inbox.put(("end", None, b""))
 
 
-def _die_with(parent: int) -> None:
+def _die_with(parent: int, temporary: str | None) -> None:
     """A driver that was killed leaves nobody: workers and a Ray that was started here end."""
     while os.getppid() == parent:
         time.sleep(1.0)
@@ -141,6 +147,8 @@ def _die_with(parent: int) -> None:
 
     threading.Thread(target=ray.shutdown, daemon=True).start()
     time.sleep(5.0)
+    if temporary is not None:
+        shutil.rmtree(temporary, ignore_errors=True)
     os._exit(1)
 
 
@@ -164,6 +172,8 @@ class _Manager:
         self._someone = time.monotonic()
         self._last_word = 0.0
         self._refusals: list[str] = []
+        """Why nodes were left out, of this system."""
+        self._search_before: Mapping[str, str] = {}
         self._waiting_said = False
         self._ray: Any = None
         self._counted_for = -1.0
@@ -254,6 +264,12 @@ class _Manager:
         return kind != "end"
 
     def _begin(self, search: Search) -> None:
+        if self._search_before != search.what_is_run:
+            # Who could not prepare another system may well prepare this one.
+            self._search_before = search.what_is_run
+            self._refusals.clear()
+            for node in self._nodes.values():
+                node.left_out, node.deaths = False, 0
         self._search, self._job = search, self._put(search.job)
         self._schedule, self._tasks = Schedule(), {}
         self._failures, self._progress = {}, {}
