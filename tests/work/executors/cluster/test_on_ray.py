@@ -92,6 +92,29 @@ def test_what_fails_everywhere_is_told(
 
 
 @needs_ray
+def test_with_nothing_to_do_ray_is_not_started() -> None:
+    """A minute would go by at this address."""
+    with OnRay("192.0.2.1:6379") as cluster:
+        assert numbers(cluster, []) == []
+
+
+@needs_ray
+@pytest.mark.parametrize("more", [{"gpus_per_worker": 1.0}, {"cpus_per_worker": 4096.0}])
+def test_what_this_machine_has_not_is_told_at_once(more: dict[str, float]) -> None:
+    start = time.monotonic()
+    said = "this machine has not what a worker needs"
+    with OnRay("ray", **more) as cluster, pytest.raises(ClusterError, match=said):
+        numbers(cluster, [Wait(1)])
+    assert time.monotonic() - start < 40
+
+
+@needs_ray
+def test_no_ray_on_this_machine_is_a_sentence() -> None:
+    with OnRay("auto") as cluster, pytest.raises(ClusterError, match="there is no Ray on this"):
+        numbers(cluster, [Wait(1)])
+
+
+@needs_ray
 def test_after_a_failure_the_next_search_begins_anew() -> None:
     with OnRay("ray") as cluster:
         with pytest.raises(ClusterError, match="there is no checkpoint here"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -105,6 +106,11 @@ class OnRay:
     ) -> Iterator[Done[T, R]]:
         """Do every task. ClusterError if nobody can, or nobody answers any more."""
         self.hands = {}
+        # Where all is done, Ray is not started.
+        begun = list(itertools.islice(tasks, 1))
+        if not begun:
+            return
+        tasks = itertools.chain(begun, tasks)
         if self._manager is None:
             self._manager = _Manager(self._wanted, self.on)
         manager = self._manager

@@ -199,7 +199,7 @@ class _Manager:
 
     def _connect(self) -> None:
         """Ray, quietly; a Ray that is started here asks for a token that nobody else has."""
-        local = self._wanted.address == "local"
+        local = self._local
         if local:
             os.environ["RAY_AUTH_MODE"] = "token"
             os.environ["RAY_AUTH_TOKEN"] = os.urandom(32).hex()
@@ -222,6 +222,11 @@ class _Manager:
         try:
             ray.init(address=self._wanted.address, **choices)
         except BaseException as error:
+            if self._wanted.address == "auto" and isinstance(error, ConnectionError):
+                raise ClusterError(
+                    "there is no Ray on this machine; start it here (`ray start`), or name the "
+                    "head of the cluster, --on HOST:PORT or --on ray://HOST:10001"
+                ) from error
             where = "on this machine" if local else f"at {self._wanted.address}"
             verb = "started" if local else "reached"
             raise ClusterError(f"Ray could not be {verb} {where}: {_short(error)}") from error
@@ -327,17 +332,22 @@ class _Manager:
             self._someone = time.monotonic()
         elif self._refusals and nodes:
             raise ClusterError(f"no node of the cluster can do it: {self._refusals[-1]}")
-        elif time.monotonic() - self._someone > NOBODY:
+        elif (nodes and self._local) or time.monotonic() - self._someone > NOBODY:
             raise ClusterError(self._nobody(nodes))
 
     def _nobody(self, nodes: list[dict[str, Any]]) -> str:
         if not nodes:
             return f"no node of the Ray cluster has been alive for {NOBODY:.0f} s"
-        need = f"{self._gpus():g} GPUs" if self._gpus() else f"{self._wanted.cpus or 1:g} cores"
+        need = f"GPUs: {self._gpus():g}" if self._gpus() else f"cores: {self._wanted.cpus or 1:g}"
+        where = "this machine has not" if self._local else "no node of the Ray cluster has"
         return (
-            f"none of the {len(nodes)} nodes of the Ray cluster has {need} for a worker; start "
-            "nodes that have, or ask for less with --gpus-per-worker and --cpus-per-worker"
+            f"{where} what a worker needs ({need}); ask for less with --gpus-per-worker and "
+            f"--cpus-per-worker{'' if self._local else ', or start nodes that have it'}"
         )
+
+    @property
+    def _local(self) -> bool:
+        return self._wanted.address == "local"
 
     def _gpus(self) -> float:
         if self._wanted.gpus is not None:
