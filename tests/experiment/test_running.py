@@ -62,7 +62,7 @@ def test_what_failed_is_told_and_the_rest_goes_on(datasets: Path, results: Path)
     assert told["spy-a", "one"] == told["spy-b", "one"] == told["spy-b", "three"] == "done"
     assert told["spy-a", "three"] == "out of memory"
     for system in ("spy-a", "spy-b"):
-        assert f"{datasets / 'two' / 'queries.arrow'} is damaged" in told[system, "two"]
+        assert f"{datasets / 'two' / 'queries.arrow'} has 7 bytes" in told[system, "two"]
         assert "import the dataset again" in told[system, "four"]
     assert not (results / "spy-a" / "three" / "record.json").exists()
 
