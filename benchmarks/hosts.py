@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,8 @@ class Host:
             "set -e",
             "mount --make-rprivate /",
             f"hostname {self.name}",
-            f"mount --bind {self.temporary} /tmp",
+            *self._kept_in_tmp(),
+            f"mount --rbind {self.temporary} /tmp",
             "mount -t tmpfs tmpfs /dev/shm",
         ]
         for place, other in self.over.items():
@@ -90,6 +92,15 @@ class Host:
         while not self.running and time.monotonic() < end:
             time.sleep(0.05)
         return self
+
+    def _kept_in_tmp(self) -> list[str]:
+        """What a host needs and lies below /tmp, which it has of its own, is there too."""
+        needed = {Path(__file__).resolve().parents[1], Path(sys.prefix), self.network.folder}
+        lines = []
+        for folder in sorted(path for path in needed if Path("/tmp") in path.parents):
+            inside = self.temporary / folder.relative_to("/tmp")
+            lines += [f"mkdir -p {inside}", f"mount --bind {folder} {inside}"]
+        return lines
 
     @property
     def pid(self) -> int | None:
