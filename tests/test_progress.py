@@ -74,3 +74,16 @@ def test_who_is_at_work_ends_the_line(capsys: pytest.CaptureFixture[str]) -> Non
     moving, last = capsys.readouterr().err.splitlines()
     assert moving.endswith("left, 3 hosts, 12.3 MB/s")
     assert "hosts" not in last
+
+
+def test_a_moving_line_does_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    progress = Progress("a system with a long name on a dataset", 10, "documents", stream=stream)
+    progress._interval = 0.0
+    progress.advance(1)
+    assert len(stream.getvalue().removeprefix("\r\x1b[K").rstrip("\r")) == 39

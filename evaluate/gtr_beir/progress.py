@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import IO
@@ -93,7 +94,11 @@ class Progress:
         if self._beside and not finished:
             parts.append(self._beside)
         clear = "\r\x1b[K" if self._terminal else ""
-        self._stream.write(f"{clear}{', '.join(parts)}{end}")
+        line = ", ".join(parts)
+        if self._terminal and not finished:
+            # A line that wraps would not be written over by the next.
+            line = line[: shutil.get_terminal_size().columns - 1]
+        self._stream.write(f"{clear}{line}{end}")
         self._stream.flush()
 
 
