@@ -141,7 +141,7 @@ class ColumnFile:
         try:
             batch = self._reader.get_batch(index)
             batch.validate(full=True)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
         if self._verify is not None:
             self._verify(index, batch)

@@ -20,6 +20,7 @@ from gtr_beir.cli import main
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.errors import ClusterError, UsageError
 from gtr_beir.work.executors.cluster.executor import OnRay
+from gtr_beir.work.executors.cluster.manager import _times
 from work.executors.waiting import Wait, job, progress, refuses
 
 needs_ray = pytest.mark.skipif(
@@ -209,7 +210,9 @@ def test_an_address_that_is_none(on: str) -> None:
 
 
 @needs_ray
-@pytest.mark.parametrize("choice", [{"gpus_per_worker": -1.0}, {"cpus_per_worker": 0.0}])
+@pytest.mark.parametrize(
+    "choice", [{"gpus_per_worker": n} for n in (-1.0, 1.5, 1e-5)] + [{"cpus_per_worker": 0.0}]
+)
 def test_resources_that_cannot_be(choice: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="per-worker"):
         OnRay("ray", **choice)
@@ -234,6 +237,40 @@ def test_flags_that_cannot_be_meant(
 ) -> None:
     assert main(["run", GTR, "-d", "scifact", *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+WITHOUT_CLOSE = """
+from gtr_beir.work.executors.cluster.executor import OnRay
+from gtr_beir.work.executors.cluster.manager import _times
+from work.executors.waiting import Wait, job, progress
+if __name__ == "__main__":
+    print(len(list(OnRay("ray").work(job(), iter([Wait(1), Wait(2)]), progress()))))
+"""
+
+
+@needs_ray
+def test_who_forgets_to_close_ends_nevertheless(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(WITHOUT_CLOSE)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, timeout=90
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
+
+
+@needs_ray
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").symlink_to("/proc/self/mem")
+    with (
+        OnRay("ray", send_checkpoint=True) as cluster,
+        pytest.raises(ClusterError, match="model cannot be read to be sent"),
+    ):
+        numbers(cluster, [Wait(1)], folders=(tmp_path / "model",))
+
+
+@pytest.mark.parametrize(("whole", "part", "times"), [(1, 0.1, 10), (1, 0.2, 5), (8, 3, 2)])
+def test_parts_of_a_gpu(whole: float, part: float, times: int) -> None:
+    assert _times(whole, part) == times
 
 
 @needs_ray

@@ -3,6 +3,7 @@ ever."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import itertools
@@ -63,8 +64,11 @@ class OnRay:
                 "ray://HOST:PORT"
             )
         for flag, value, least in (("gpus", gpus_per_worker, 0), ("cpus", cpus_per_worker, 1)):
-            if value is not None and not least <= value < 1e6:
-                raise UsageError(f"--{flag}-per-worker {value:g} is not possible")
+            if value is not None and not (least <= value < 1e6 and _can_be_had(value)):
+                raise UsageError(
+                    f"--{flag}-per-worker {value:g} is not possible; give a whole number, or of "
+                    "GPUs a part that workers share, such as 0.5"
+                )
         if importlib.util.find_spec("ray") is None:
             raise UsageError("--on needs Ray, which is not installed: pip install 'gtr-beir[ray]'")
         self.on = on
@@ -87,16 +91,23 @@ class OnRay:
     def close(self) -> None:
         """Let workers go; a Ray that was started here ends."""
         if self._manager is not None:
+            atexit.unregister(self.close)
             self._manager.close()
             self._manager = None
+
+    def _started(self) -> _Manager:
+        if self._manager is None:
+            self._manager = _Manager(self._wanted, self.on)
+            # For whoever forgets to close: the program could not end before its child.
+            atexit.register(self.close)
+        return self._manager
 
     def room(self, *, gpu: bool = False) -> int:
         """How many workers the cluster has room for now; gpu: whether each needs one.
         ClusterError if it does not answer."""
-        if self._manager is None:
-            self._manager = _Manager(self._wanted, self.on)
-        self._manager.send("count", gpu)
-        while (message := self._manager.heard(PAUSE)) is None or message[0] != "room":
+        manager = self._started()
+        manager.send("count", gpu)
+        while (message := manager.heard(PAUSE)) is None or message[0] != "room":
             pass
         found: int = message[1]
         return found
@@ -111,9 +122,7 @@ class OnRay:
         if not begun:
             return
         tasks = itertools.chain(begun, tasks)
-        if self._manager is None:
-            self._manager = _Manager(self._wanted, self.on)
-        manager = self._manager
+        manager = self._started()
         try:
             yield from self._work(manager, job, tasks, progress)
         except BaseException:
@@ -131,7 +140,8 @@ class OnRay:
         later = 0.0
         traffic = _Traffic()
         while not closed or given:
-            message = manager.heard(0.0 if room > len(given) and not closed else PAUSE)
+            asks = room > len(given) and not closed and time.monotonic() >= later
+            message = manager.heard(0.0 if asks else PAUSE)
             if message is None:
                 progress.advance(0)
             elif message[0] == "state":
@@ -177,6 +187,11 @@ def _as_sent(job: Job[Any, Any]) -> Search:
         kind=job.kind,
         folders=tuple(map(str, job.folders)),
     )
+
+
+def _can_be_had(value: float) -> bool:
+    """Ray gives whole ones, or parts of one in ten thousandths."""
+    return value == round(value) if value >= 1 or value == 0 else value >= 1e-4
 
 
 class _Traffic:
@@ -248,11 +263,8 @@ class _Manager:
                     )
                 return None
             message: tuple[str, Any] = self._connection.recv()
-        except (EOFError, ConnectionResetError) as error:
-            raise self._failed(
-                f"Ray ended its process, perhaps because {self._cluster} is gone; run "
-                "the same command again: what was done is kept"
-            ) from error
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
         self._quiet = 0.0
         if message[0] == "failed":
             raise self._failed(message[1])
@@ -261,7 +273,17 @@ class _Manager:
     _quiet = 0.0
 
     def data(self) -> bytes:
-        return self._connection.recv_bytes()
+        """What follows a message; ClusterError if it ended before that was whole."""
+        try:
+            return self._connection.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+
+    def _ended(self) -> ClusterError:
+        return self._failed(
+            f"Ray ended its process, perhaps because {self._cluster} is gone; run the same command "
+            "again: what was done is kept"
+        )
 
     def _failed(self, why: str) -> ClusterError:
         kept = self._log.is_file() and self._log.stat().st_size > 0
@@ -287,6 +309,8 @@ class _Manager:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._process.pid is not None:
                 os.killpg(self._process.pid, signal.SIGKILL)
+        # It may not have come to lead a group yet.
+        self._process.kill()
         self._process.join()
         self._connection.close()
         if self._folder is not None:

@@ -29,8 +29,12 @@ HEAD_SILENT = 30.0
 """Seconds without an answer from the head of the cluster, after which it is taken for gone."""
 NOBODY = 60.0
 """Seconds without any node on which a worker could be, after which the work ends."""
+UNHEARD = 120.0
+"""Seconds that a worker which is at a task may take to say how far it is."""
 _LOOK = 2.0
 """Seconds between two looks at the nodes, and between two words to the driver."""
+_PATIENCE = 30.0
+"""Seconds until it is said that workers do not begin."""
 _DEATHS = 2
 """Times that the workers of a node may die before it is left out."""
 _TRIES = 3
@@ -168,19 +172,22 @@ class _Manager:
         self._progress: dict[int, int] = {}
         self._parts: dict[tuple[str, str, int], Any] = {}
         self._sent_bytes = 0
-        self._folders: dict[str, Folder] = {}
+        self._to_send: tuple[str, ...] = ()
+        self._known: dict[str, Folder | OSError] = {}
+        """Folders by their paths, with hashes; why one could not be read."""
         self._someone = time.monotonic()
         self._last_word = 0.0
         self._refusals: list[str] = []
         """Why nodes were left out, of this system."""
         self._search_before: Mapping[str, str] = {}
-        self._waiting_said = False
+        self._begun, self._waiting_said = time.monotonic(), True
         self._ray: Any = None
         self._counted_for = -1.0
         """GPUs of a worker when nodes were counted."""
 
     def live(self) -> None:
         self._connect()
+        self._seen = time.monotonic(), []
         threading.Thread(target=self._look, daemon=True).start()
         while True:
             while not self._inbox.empty():
@@ -277,10 +284,14 @@ class _Manager:
                 node.left_out, node.deaths = False, 0
         self._search, self._job = search, self._put(search.job)
         self._schedule, self._tasks = Schedule(), {}
+        self._begun, self._waiting_said = time.monotonic(), False
         self._failures, self._progress = {}, {}
         self._someone = time.monotonic()
         if self._wanted.send:
-            self._folders = {path: Folder.of(Path(path)) for path in search.folders}
+            self._to_send = search.folders
+            new = [path for path in search.folders if path not in self._known]
+            # Every byte is read, which takes minutes for the largest.
+            threading.Thread(target=self._know, args=(new,), daemon=True).start()
         if self._gpus() != self._counted_for:
             for hired in list(self._hired.values()):
                 self._drop(hired)
@@ -290,6 +301,14 @@ class _Manager:
             hired.stale = hired.awaited is not None
             if not hired.stale:
                 self._renew(hired)
+
+    def _know(self, paths: list[str]) -> None:
+        """A thread's life: hash folders that are to be sent."""
+        for path in paths:
+            try:
+                self._known[path] = Folder.of(Path(path))
+            except OSError as error:
+                self._known[path] = error
 
     def _renew(self, hired: _Hired) -> None:
         """Another search begins for it."""
@@ -328,6 +347,7 @@ class _Manager:
                 for _ in range(node.slots - there):
                     self._hire_on(identifier, node)
         possible = any(n.slots and not n.left_out for i, n in self._nodes.items() if i in alive)
+        possible = possible or any(hired.state == "ready" for hired in self._hired.values())
         if possible:
             self._someone = time.monotonic()
         elif self._refusals and nodes:
@@ -361,13 +381,13 @@ class _Manager:
         name = str(found.get("NodeManagerHostname") or found["NodeManagerAddress"])
         wanted = self._wanted.cpus
         if gpus:
-            slots = int(resources.get("GPU", 0) // gpus)
+            slots = _times(resources.get("GPU", 0), gpus)
             cpus = min(cores, max(1.0, cores // slots)) if slots and wanted is None else wanted
             if cpus:
-                slots = min(slots, int(cores // cpus))
+                slots = min(slots, _times(cores, cpus))
         else:
             cpus = cores if wanted is None else wanted
-            slots = int(cores // cpus) if cpus else 0
+            slots = _times(cores, cpus) if cpus else 0
         return _Node(name, slots, float(cpus or 0))
 
     def _count_room(self, gpu: bool) -> None:
@@ -408,6 +428,12 @@ class _Manager:
             self._leave_out(node, f"lost its worker {node.deaths} times ({why})")
         else:
             self._say(f"the worker on {node.name} died ({why}); another one takes its place")
+
+    def _fallen(self, hired: _Hired, why: str) -> None:
+        """A worker is gone, perhaps with its node: the head will say."""
+        node = self._nodes[hired.node]
+        self._drop(hired)
+        node.fallen = node.fallen or (time.monotonic(), why)
 
     def _drop(self, hired: _Hired) -> None:
         """A worker is gone: what it was at is given to others."""
@@ -459,9 +485,14 @@ class _Manager:
     def _get_ready(self, hired: _Hired) -> None:
         """Send the next part of a folder that its node lacks, else prepare."""
         node = self._nodes[hired.node]
-        for path, folder in self._folders.items():
+        for path in self._to_send:
             if path in node.folders:
                 continue
+            folder = self._known.get(path)
+            if folder is None:
+                return
+            if isinstance(folder, OSError):
+                raise ClusterError(f"{path} cannot be read to be sent ({folder})")
             if hired.sending is None:
                 if not node.busy:
                     node.busy = True
@@ -501,8 +532,12 @@ class _Manager:
 
     def _ask_how_much(self) -> None:
         now = time.monotonic()
-        for hired in self._hired.values():
-            if hired.task >= 0 and hired.asked is None and now - hired.asked_at > 1.0:
+        for hired in list(self._hired.values()):
+            if hired.asked is not None:
+                if now - hired.asked_at > UNHEARD:
+                    # Whoever computes answers nevertheless, beside it.
+                    self._fallen(hired, f"no answer for {UNHEARD:.0f} s")
+            elif hired.task >= 0 and now - hired.asked_at > 1.0:
                 hired.asked_at = now
                 hired.asked = hired.actor.told.remote()
 
@@ -539,9 +574,7 @@ class _Manager:
                 self._refuse(hired, f"failed: {_short(error.cause or error)}")
             return
         except self._ray.exceptions.RayError as error:
-            node = self._nodes[hired.node]
-            self._drop(hired)
-            node.fallen = node.fallen or (time.monotonic(), _short(error))
+            self._fallen(hired, _short(error))
             return
         if main and hired.stale:
             self._renew(hired)
@@ -591,6 +624,8 @@ class _Manager:
         task, hired.task = hired.task, -1
         if value is None:
             return
+        if task not in self._tasks:
+            return
         if isinstance(value, str):
             self._failures[task] = self._failures.get(task, 0) + 1
             if self._failures[task] >= _TRIES:
@@ -628,6 +663,13 @@ class _Manager:
         word = (self._schedule.wanted(len(ready)), len({hired.node for hired in ready}))
         if now - self._last_word > _LOOK or (word != self._word):
             self._last_word, self._word = now, word
+            if not ready and not self._waiting_said and now - self._begun > _PATIENCE:
+                self._waiting_said = True
+                if any(hired.state == "checking" for hired in self._hired.values()):
+                    self._say(
+                        f"workers were asked for {_PATIENCE:.0f} s ago and have not begun; their "
+                        "cores or GPUs may be taken by other work on the cluster"
+                    )
             self._connection.send(("state", (*word, len(self._hired), self._sent_bytes)))
 
     _word = (0, 0)
@@ -637,6 +679,11 @@ class _Manager:
             self._kill(hired)
         time.sleep(0.1)
         self._ray.shutdown()
+
+
+def _times(whole: float, part: float) -> int:
+    """How often a part goes into a whole; 10 for 1 and 0.1, where // gives 9."""
+    return int(whole / part + 1e-9)
 
 
 def _worker_module() -> Any:

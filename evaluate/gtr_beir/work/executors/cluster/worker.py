@@ -10,10 +10,13 @@ import os
 import pickle
 import platform
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+_DAY = 86_400.0
 
 
 class _Stopped(Exception):  # noqa: N818 - no error
@@ -91,6 +94,11 @@ class NodeWorker:
 
     def place_of(self, digest: str, files: list[tuple[str, int]]) -> str | None:
         """Where a folder that was sent here before lies; None if it has to be sent (again)."""
+        for left in _sent_folder().glob(".*-*"):
+            # Of a worker that died while it was sent to; by age, since a process number says
+            # nothing of another container.
+            if time.time() - left.lstat().st_mtime > _DAY:
+                shutil.rmtree(left, ignore_errors=True)
         folder = _sent_folder() / digest
         there = folder.is_dir() and _digest_of(folder, files) == digest
         return str(folder) if there else None
@@ -111,6 +119,10 @@ class NodeWorker:
         if _digest_of(sent, files) != digest:
             shutil.rmtree(sent, ignore_errors=True)
             return None
+        if _digest_of(final, files) == digest:
+            # Another run sent it meanwhile, and may be reading it.
+            shutil.rmtree(sent, ignore_errors=True)
+            return str(final)
         if final.exists():
             shutil.rmtree(final)
         sent.rename(final)
@@ -120,10 +132,11 @@ class NodeWorker:
 def _sent_folder() -> Path:
     """Of this user alone: what lies there is loaded."""
     folder = Path(tempfile.gettempdir()) / f"gtr-beir-{os.getuid()}" / "sent"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for part in (folder, folder.parent):
-        if part.stat().st_uid != os.getuid():
-            raise PermissionError(f"{part} belongs to somebody else")
+    for part in (folder.parent, folder):
+        part.mkdir(mode=0o700, exist_ok=True)
+        about = part.lstat()
+        if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o022:
+            raise PermissionError(f"{part} is no folder that this user alone can write to")
     return folder
 
 
