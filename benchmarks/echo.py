@@ -19,6 +19,7 @@ from gtr_beir.ranking.topk import TopK
 from gtr_beir.systems.base import SearchOptions
 from gtr_beir.systems.block_work import BlockResult, BlockTask
 from gtr_beir.systems.search import BlockSearch
+from gtr_beir.work.blocks import LARGEST_BLOCK
 from gtr_beir.work.executors.base import Executor, Job, Place, Tell
 from gtr_beir.work.store import BlockStore
 
@@ -64,7 +65,8 @@ def drive(
     work = Echo(*sent)
     progress = Progress("echo", dataset.n_documents, "documents", quiet=True)
     store = BlockStore(folder)
-    search = BlockSearch(dataset, SearchOptions(folder, k=k), store, progress, work)
+    options = SearchOptions(folder, k=k, block_documents=LARGEST_BLOCK)
+    search = BlockSearch(dataset, options, store, progress, work)
     job = Job("echo", work, prepared, sent)
     begun, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     search.run(executor, job)

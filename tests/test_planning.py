@@ -141,7 +141,10 @@ def test_workers_share_whole_blocks_and_the_driver_is_the_limit(folders: Path) -
     assert out == entry.text_bytes > 100e6
     assert back == ten.disk > 4 * 768 * entry.documents
     assert ten.seconds == pytest.approx(one.seconds * 5 / 41, rel=0.5), "rates are measured"
-    assert hundred.most_workers <= 41
+    assert hundred.most_blocks == 41
+    assert hundred.fed == pytest.approx(one.fed, rel=0.5)
+    # 1.0 s of a core for 6,980 queries on 65,536 texts of 700 characters, 0.8 s of them ranking.
+    assert 0.5 < one.driver_seconds / 41 < 2
 
 
 def test_a_plan_for_workers_says_what_goes_through_the_driver(
@@ -151,8 +154,9 @@ def test_a_plan_for_workers_says_what_goes_through_the_driver(
     said = capsys.readouterr().out
     assert "shared by 8 workers" in said
     assert "of texts out" in said
-    assert "workers bring nothing" in said
-    assert max(map(len, said.splitlines())) <= 100
+    assert "it can feed" in said
+    assert "has blocks for 41" in said
+    assert max(len(line) for line in said.splitlines() if "driver" in line or "feed" in line) <= 80
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ class DatasetPlan:
 
     tokens: of documents and queries after the cut; operations: of encoding (None where the
     arithmetic is not known), for ColBERT those of its scoring; seconds: of encoding and of search;
-    disk: in bytes; blocks: that workers share; text_bytes: of the corpus; counted: whether tokens
+    disk: in bytes; blocks: that workers share; text_bytes: of the corpus;
+    driver_seconds: that a driver of workers elsewhere needs to pass it on; counted: whether tokens
     come from the dataset's own texts.
     """
 
@@ -82,6 +83,7 @@ class DatasetPlan:
     disk: int
     blocks: int
     text_bytes: int
+    driver_seconds: float
     counted: bool
 
     def share(self, workers: int) -> float:
@@ -89,9 +91,11 @@ class DatasetPlan:
         return -(-self.blocks // workers) / self.blocks
 
 
-DRIVER_RATE = 75e6
-"""Bytes of texts, rankings and vectors that a driver passes on in a second of its one core: the
-lowest of three that benchmarks/cluster.py measured (77 to 404 million; docs/cluster.md)."""
+_TEXTS_A_SECOND, _VECTORS_A_SECOND = 290e6, 265e6
+"""Bytes of texts that a driver's one core sends out in a second, and of vectors that it keeps: from
+`benchmarks/cluster.py --only rate` (docs/cluster.md), as is the next."""
+_SECONDS_A_RANK = 1.23e-7
+"""To take in a block's ranking, for each query and place."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +131,18 @@ class WholePlan:
     @property
     def driver_seconds(self) -> float:
         """That the driver needs to pass everything on."""
-        return sum(self.traffic) / DRIVER_RATE
+        return sum(entry.driver_seconds for entry in self.datasets)
 
     @property
-    def most_workers(self) -> float:
-        """More bring nothing: the driver is the limit, or no dataset has more blocks."""
+    def fed(self) -> float:
+        """How many workers the driver can feed."""
         alone = sum(entry.encode_seconds + entry.search_seconds for entry in self.datasets)
-        return min(alone / self.driver_seconds, max(entry.blocks for entry in self.datasets))
+        return alone / self.driver_seconds
+
+    @property
+    def most_blocks(self) -> int:
+        """Of one dataset: more workers than that share nothing."""
+        return max(entry.blocks for entry in self.datasets)
 
 
 def plan_run(
@@ -223,6 +232,7 @@ def _dense(
         disk=disk if kept else disk - 4 * cost.dimension * extent.documents,
         blocks=_blocks(extent, block),
         text_bytes=extent.text_bytes,
+        driver_seconds=_driver_seconds(extent, block, depth, cost.dimension if kept else 0),
         counted=extent.here and cost.tokenizer is not None,
     )
     return plan, memory
@@ -253,9 +263,18 @@ def _late(
         disk=disk,
         blocks=_blocks(extent, block),
         text_bytes=extent.text_bytes,
+        driver_seconds=_driver_seconds(extent, block, depth, 0),
         counted=extent.here and cost.tokenizer is not None,
     )
     return plan, memory
+
+
+def _driver_seconds(extent: Extent, block: int | None, depth: int, dimension: int) -> float:
+    """dimension: of vectors that come back, 0: none do."""
+    places = _blocks(extent, block) * extent.queries * depth
+    vectors = 4 * dimension * extent.documents
+    texts = extent.text_bytes / _TEXTS_A_SECOND
+    return texts + vectors / _VECTORS_A_SECOND + places * _SECONDS_A_RANK
 
 
 def _blocks(extent: Extent, block: int | None) -> int:

@@ -157,9 +157,10 @@ def _print_datasets(plan: WholePlan) -> None:
     print(f"time:   {duration(plan.seconds)} in all")
     if plan.remote:
         out, back = plan.traffic
-        print(f"driver: {size(out)} of texts out, {size(back)} back; passing it on takes")
-        print(f"        {duration(plan.driver_seconds)} (docs/cluster.md), so more than", end=" ")
-        print(f"{max(1, plan.most_workers):,.0f} workers bring nothing")
+        took = duration(plan.driver_seconds)
+        print(f"driver: {size(out)} of texts out, {size(back)} back, which takes it {took}")
+        print(f"        (docs/cluster.md); it can feed {max(1, plan.fed):,.0f} workers, and the")
+        print(f"        largest dataset has blocks for {plan.most_blocks:,}")
     print(f"memory: {size(plan.memory)} at most, of which weights {size(cost.weights_bytes)}")
     print(f"disk:   {size(plan.disk)} besides the datasets")
     if not all(entry.counted for entry in plan.datasets):

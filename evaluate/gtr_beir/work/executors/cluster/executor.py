@@ -204,7 +204,7 @@ class _Traffic:
     def shown(self, hosts: int, hired: int, sent: int) -> str:
         """`3 hosts, 12.3 MB/s`; sent: bytes so far."""
         if not hosts:
-            return f"{hired} workers are getting ready" if hired else "no host yet"
+            return f"{hired} getting ready" if hired else "no host yet"
         now = time.monotonic()
         if self._before is None:
             self._before = now, sent
