@@ -296,7 +296,7 @@ def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str,
     from gtr_beir.systems.base import SearchOptions
     from gtr_beir.systems.colbert_search import ColbertWork
     from gtr_beir.systems.options import EncoderOptions
-    from gtr_beir.systems.search import search_with
+    from gtr_beir.systems.sharing import search_with
 
     source = folder / "source"
     (source / "qrels").mkdir(parents=True)

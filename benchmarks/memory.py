@@ -154,7 +154,7 @@ def run_search(datasets: Path, results: Path) -> dict[str, Any]:
     from gtr_beir.systems.base import SearchOptions
     from gtr_beir.systems.dense_search import DenseWork
     from gtr_beir.systems.options import EncoderOptions
-    from gtr_beir.systems.search import search_with
+    from gtr_beir.systems.sharing import search_with
 
     dataset = Dataset(datasets / "made-up")
     encoder = GivenVectors()

@@ -24,7 +24,7 @@ from gtr_beir.systems.block_work import Asked, Keep, keep_nothing
 from gtr_beir.systems.dense import DenseOptions
 from gtr_beir.systems.dense_search import DenseWork
 from gtr_beir.systems.options import EncoderOptions, Options
-from gtr_beir.systems.search import search_with
+from gtr_beir.systems.sharing import search_with
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

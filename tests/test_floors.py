@@ -84,6 +84,7 @@ WITHIN = {
         "block_work",
         "shards",
         "search",
+        "sharing",
         "dense_search",
         "dense",
         "bm25_index",

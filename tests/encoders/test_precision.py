@@ -19,7 +19,7 @@ from gtr_beir.encoders.t5 import T5Model
 from gtr_beir.errors import UsageError
 from gtr_beir.systems.base import SearchOptions, load_system
 from gtr_beir.systems.options import EncoderOptions
-from gtr_beir.systems.search import for_each_device
+from gtr_beir.systems.sharing import for_each_device
 
 WITHOUT = {"architecture": "x86_64", "avx2": True, "avx512_f": True, "avx512_bf16": False}
 

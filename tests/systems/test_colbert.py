@@ -189,7 +189,7 @@ def test_any_block_thread_and_device_gives_the_same_run(tmp_path: Path) -> None:
 def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = many(tmp_path)
     system = load_system(TOY, device="cpu,cpu", offline=True)
-    monkeypatch.setattr("gtr_beir.systems.search.prepared", die)
+    monkeypatch.setattr("gtr_beir.systems.sharing.prepared", die)
     with pytest.raises(StoreError, match="a worker process died"):
         search(system, dataset, tmp_path / "w", k=10)
 

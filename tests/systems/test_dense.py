@@ -201,7 +201,7 @@ def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """It is told, and not waited for; what was done is kept."""
     dataset = many(tmp_path)
     system = load_system(str(CHECKPOINT_DIR), device="cpu,cpu", offline=True)
-    monkeypatch.setattr("gtr_beir.systems.search.prepared", die)
+    monkeypatch.setattr("gtr_beir.systems.sharing.prepared", die)
     options = SearchOptions(work_dir=tmp_path / "work", block_documents=1024)
     with pytest.raises(StoreError, match="a worker process died"):
         system.search(dataset, options)

@@ -99,7 +99,7 @@ def _expected_name(home: Any, choice: SystemChoice, offline: bool, *, ask: bool)
         # Only checkpoints are heavy; whatever else there is says itself what it refuses.
         return load_system(choice.name, options).identity.name
     if options.device is not None:
-        from gtr_beir.systems.search import for_each_device
+        from gtr_beir.systems.sharing import for_each_device
 
         for_each_device(options)
     lengths = tokenizer = None

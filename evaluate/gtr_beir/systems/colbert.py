@@ -90,7 +90,7 @@ class ColbertSystem:
         from gtr_beir.checkpoints.recognition import model_of
         from gtr_beir.encoders.loading import load_token_encoder
         from gtr_beir.encoders.tokens import TokenChoices
-        from gtr_beir.systems.search import for_each_device
+        from gtr_beir.systems.sharing import for_each_device
 
         self._asked, self._each = name, for_each_device(options)
         checkpoint = open_checkpoint(name, revision=options.revision, offline=options.offline)
@@ -124,7 +124,7 @@ class ColbertSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode and score every block, or only the documents of `options.rerank`; merge."""
-        from gtr_beir.systems.search import progress_of, search_with
+        from gtr_beir.systems.sharing import progress_of, search_with
 
         progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
         work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
@@ -143,7 +143,7 @@ class ColbertSystem:
 
     def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
         """The blocks of a shard, without a run."""
-        from gtr_beir.systems.search import do_shard_with, progress_of
+        from gtr_beir.systems.sharing import do_shard_with, progress_of
 
         progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
         return do_shard_with(self, self._asked, self._each, dataset, options, progress, shard)

@@ -69,7 +69,7 @@ class DenseSystem:
         from gtr_beir.checkpoints.door import open_checkpoint
         from gtr_beir.checkpoints.recognition import model_of
         from gtr_beir.encoders.loading import load_encoder
-        from gtr_beir.systems.search import for_each_device
+        from gtr_beir.systems.sharing import for_each_device
 
         require_possible(name, options)
         self._asked, self._each = name, for_each_device(options)
@@ -114,7 +114,7 @@ class DenseSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
-        from gtr_beir.systems.search import progress_of, search_with
+        from gtr_beir.systems.sharing import progress_of, search_with
 
         progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
         work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
@@ -136,7 +136,7 @@ class DenseSystem:
 
     def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
         """The blocks of a shard, without a run."""
-        from gtr_beir.systems.search import do_shard_with, progress_of
+        from gtr_beir.systems.sharing import do_shard_with, progress_of
 
         progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
         return do_shard_with(self, self._asked, self._each, dataset, options, progress, shard)
