@@ -28,7 +28,8 @@ class Wait:
 
 @dataclass
 class Waiter:
-    """Waits, and says where; fails: "die", "raise", "once" (die, where nobody did yet) or ""."""
+    """Waits, and says where; fails: "die", "raise", "" or, where nobody did it yet, "once" (die) or
+    "hang" (take as long as the task says, else no time)."""
 
     fails: str = ""
     proof: Mapping[str, str] = field(default_factory=lambda: {"weights": "a"})
@@ -38,7 +39,8 @@ class Waiter:
             os._exit(9)
         if self.fails == "raise":
             raise NumericalError("a sentence of its own")
-        end = time.monotonic() + task.seconds
+        waits = self.fails != "hang" or (task.once is not None and first(task.once))
+        end = time.monotonic() + task.seconds * waits
         while time.monotonic() < end:
             time.sleep(0.01)
             tell(0)

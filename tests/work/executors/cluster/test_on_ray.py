@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from gtr_beir import benchmark, load_system
 from gtr_beir.cli import main
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.errors import ClusterError, UsageError
+from gtr_beir.work.executors.cluster.crew import times
 from gtr_beir.work.executors.cluster.executor import OnRay
-from gtr_beir.work.executors.cluster.manager import _times
 from work.executors.waiting import Wait, job, progress, refuses
 
 needs_ray = pytest.mark.skipif(
@@ -176,7 +177,9 @@ def test_a_driver_that_is_killed_leaves_nobody(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gtr_beir", "run", GTR, "-d", "many", "--on", "ray"]
     command += ["--datasets-dir", str(tmp_path / "datasets"), "--results-dir", str(tmp_path)]
     mark = f"GTR_BEIR_TEST={tmp_path}"
-    driver = subprocess.Popen([*command, "-q"], env={**os.environ, "GTR_BEIR_TEST": str(tmp_path)})
+    (tmp_path / "tmp").mkdir()
+    more = {"GTR_BEIR_TEST": str(tmp_path), "TMPDIR": str(tmp_path / "tmp")}
+    driver = subprocess.Popen([*command, "-q"], env={**os.environ, **more})
     for _ in range(300):
         if any("NodeWorker" in line for line in marked(mark)) or driver.poll() is not None:
             break
@@ -188,6 +191,7 @@ def test_a_driver_that_is_killed_leaves_nobody(tmp_path: Path) -> None:
     while (left := marked(mark)) and time.monotonic() < end:
         time.sleep(0.2)
     assert left == []
+    assert list((tmp_path / "tmp").glob("gtr-*")) == []
 
 
 def marked(mark: str) -> list[str]:
@@ -241,7 +245,6 @@ def test_flags_that_cannot_be_meant(
 
 WITHOUT_CLOSE = """
 from gtr_beir.work.executors.cluster.executor import OnRay
-from gtr_beir.work.executors.cluster.manager import _times
 from work.executors.waiting import Wait, job, progress
 if __name__ == "__main__":
     print(len(list(OnRay("ray").work(job(), iter([Wait(1), Wait(2)]), progress()))))
@@ -268,9 +271,9 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         numbers(cluster, [Wait(1)], folders=(tmp_path / "model",))
 
 
-@pytest.mark.parametrize(("whole", "part", "times"), [(1, 0.1, 10), (1, 0.2, 5), (8, 3, 2)])
-def test_parts_of_a_gpu(whole: float, part: float, times: int) -> None:
-    assert _times(whole, part) == times
+@pytest.mark.parametrize(("whole", "part", "often"), [(1, 0.1, 10), (1, 0.2, 5), (8, 3, 2)])
+def test_parts_of_a_gpu(whole: float, part: float, often: int) -> None:
+    assert times(whole, part) == often
 
 
 @needs_ray
@@ -280,3 +283,45 @@ def test_nobody_at_the_address_is_a_sentence() -> None:
         pytest.raises(ClusterError, match=r"nobody answers at 127\.0\.0\.1:1"),
     ):
         numbers(cluster, [Wait(1)])
+
+
+@needs_ray
+def test_a_manager_that_is_frozen_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither hearing, nor sending of more than a pipe holds, nor closing."""
+    with OnRay("ray") as cluster:
+        done = cluster.work(job(), (Heavy(n) for n in range(100)), progress())
+        next(done)
+        monkeypatch.setattr("gtr_beir.work.executors.cluster.executor.SILENT", 3.0)
+        manager = cluster._manager
+        assert manager is not None
+        assert manager._process.pid is not None
+        os.kill(manager._process.pid, signal.SIGSTOP)
+        start = time.monotonic()
+        with pytest.raises(ClusterError, match="has not answered for 3 s"):
+            list(done)
+    assert time.monotonic() - start < 30
+
+
+@dataclass(frozen=True)
+class Heavy(Wait):
+    """A task of 8 MB."""
+
+    data: bytes = bytes(8 << 20)
+
+
+@needs_ray
+def test_while_there_may_be_more_a_late_task_is_given_to_who_is_idle(
+    two: OnRay, tmp_path: Path
+) -> None:
+    """The first worker at it hangs; the task that comes afterwards needs it to be done."""
+
+    def tasks(done: list[int]) -> Iterator[Wait | None]:
+        yield Wait(1, 600.0, tmp_path / "first")
+        while not done:
+            yield None
+        yield Wait(2)
+
+    done: list[int] = []
+    for each in two.work(job("hang"), tasks(done), progress()):
+        done.append(each.result[0])  # noqa: PERF401 - tasks look at it meanwhile
+    assert done == [1, 2]

@@ -21,7 +21,6 @@ def test_in_order_and_one_each() -> None:
     assert [schedule.next_for(worker) for worker in "abc"] == [0, 1, 2]
     assert schedule.next_for("d") is None
     assert schedule.done(1) == ["b"]
-    assert schedule.left == 2
 
 
 def test_what_a_lost_worker_was_at_comes_first() -> None:
@@ -36,7 +35,7 @@ def test_a_late_task_is_given_to_an_idle_worker_once_and_the_first_answer_counts
     schedule = filled(2)
     assert [schedule.next_for(worker) for worker in "ab"] == [0, 1]
     assert schedule.next_for("c") is None, "more may come"
-    schedule.close()
+    schedule.run_dry()
     assert schedule.next_for("c") == 0
     assert schedule.next_for("d") == 1
     assert schedule.next_for("e") is None
@@ -46,12 +45,21 @@ def test_a_late_task_is_given_to_an_idle_worker_once_and_the_first_answer_counts
     assert schedule.next_for("a") == 1
     assert schedule.lost("d") == []
     assert schedule.lost("a") == [1]
-    assert schedule.left == 1
+
+
+def test_late_tasks_wait_again_when_more_come() -> None:
+    schedule = filled(1)
+    assert schedule.next_for("a") == 0
+    schedule.run_dry()
+    schedule.add(1)
+    assert [schedule.next_for(worker) for worker in "bc"] == [1, None]
+    schedule.run_dry()
+    assert schedule.next_for("c") == 0
 
 
 def test_nobody_is_given_what_it_is_at() -> None:
     schedule = filled(1)
-    schedule.close()
+    schedule.run_dry()
     assert schedule.next_for("a") == 0
     assert schedule.next_for("a") is None
 
@@ -70,7 +78,7 @@ def test_every_task_is_done_once_whoever_dies(seed: int) -> None:
             schedule.add(given)
             given += 1
             if given == 60:
-                schedule.close()
+                schedule.run_dry()
         worker = chance.choice(names)
         if worker not in at:
             task = schedule.next_for(worker)

@@ -16,6 +16,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -24,7 +25,10 @@ from typing import Any, Self
 from gtr_beir.errors import ClusterError, UsageError
 from gtr_beir.progress import Progress
 from gtr_beir.work.executors.base import Done, Hand, Job, R, T
-from gtr_beir.work.executors.cluster.manager import Search, Wanted, manage
+from gtr_beir.work.executors.cluster.manager import manage
+from gtr_beir.work.executors.cluster.pipe import Message, Pipe
+from gtr_beir.work.executors.cluster.reaching import Wanted
+from gtr_beir.work.executors.cluster.searching import Search
 from gtr_beir.work.executors.here import PAUSE
 from gtr_beir.work.pool import deaf_to_interrupts, without_main
 
@@ -32,8 +36,9 @@ SILENT = 60.0
 """Seconds without a word from the process that speaks with Ray, after which it is ended."""
 _LEAVING = 10.0
 """Seconds that it has to end in good order."""
-_LONGEST_FOLDER = 40
-"""Of the folder that Ray keeps its sockets below, whose names may have 107 characters."""
+_LONGEST_FOLDER = 24
+"""Characters of a temporary folder that Ray can use: it keeps sockets below, whose names may have
+107."""
 
 
 class OnRay:
@@ -107,9 +112,9 @@ class OnRay:
         ClusterError if it does not answer."""
         manager = self._started()
         manager.send("count", gpu)
-        while (message := manager.heard(PAUSE)) is None or message[0] != "room":
+        while (message := manager.heard(PAUSE)) is None or message.kind != "room":
             pass
-        found: int = message[1]
+        found: int = message.value
         return found
 
     def work(
@@ -136,45 +141,49 @@ class OnRay:
         manager.send("search", _as_sent(job))
         given: dict[int, T] = {}
         room = 0
-        closed = False
+        ended = dry = False
         later = 0.0
         traffic = _Traffic()
-        while not closed or given:
-            asks = room > len(given) and not closed and time.monotonic() >= later
+        while not ended or given:
+            asks = room > len(given) and not ended and time.monotonic() >= later
             message = manager.heard(0.0 if asks else PAUSE)
             if message is None:
                 progress.advance(0)
-            elif message[0] == "state":
-                room, hosts, hired, sent = message[1]
-                progress.beside(traffic.shown(hosts, hired, sent))
-            elif message[0] == "did":
-                progress.advance(message[1])
-            elif message[0] == "say":
-                progress.say(message[1])
-            elif message[0] == "done":
-                number, name, host, device, seconds = message[1]
-                # Taken off at once: nothing else can follow on the pipe.
-                result: R = pickle.loads(manager.data())  # noqa: S301 - from a worker of ours
+            elif message.kind == "state":
+                room, hosts, hired, passed = message.value
+                progress.beside(traffic.shown(hosts, hired, passed))
+            elif message.kind == "did":
+                progress.advance(message.value)
+            elif message.kind == "say":
+                progress.say(message.value)
+            elif message.kind == "done":
+                number, name, host, device, seconds = message.value
+                result: R = pickle.loads(message.data)  # noqa: S301 - from a worker of ours
+                del message
                 hand = self.hands.setdefault(name, Hand(host, device))
                 hand.blocks += 1
                 hand.seconds += seconds
                 yield Done(given.pop(number), result, device if self.mixed_devices else "")
-            while not closed and len(given) < room and time.monotonic() >= later:
-                try:
-                    task = next(tasks)
-                except StopIteration:
-                    closed = True
-                    manager.send("close", None)
+                del result
+            while not ended and len(given) < room and time.monotonic() >= later:
+                task = next(tasks, _ENDED)
+                if task is _ENDED or task is None:
+                    ended, later = task is _ENDED, time.monotonic() + PAUSE
+                    if not dry:
+                        # Late tasks may be given to those who are free, meanwhile or at the end.
+                        manager.send("dry")
+                    dry = True
                     break
-                if task is None:
-                    later = time.monotonic() + PAUSE
-                    break
+                dry = False
                 number = self._count = self._count + 1
                 manager.send("task", number, pickle.dumps(task.carried(), protocol=5))
                 given[number] = task
                 if manager.waits:
                     break
-        manager.send("over", None)
+        manager.send("over")
+
+
+_ENDED: Any = object()
 
 
 def _as_sent(job: Job[Any, Any]) -> Search:
@@ -223,67 +232,51 @@ class _Manager:
         self._cluster = "the Ray cluster" + ("" if on in ("ray", "auto") else f" at {on}")
         self._log = _new_log()
         self._folder: str | None = None
-        if wanted.address == "local":
-            self._folder = tempfile.mkdtemp(prefix="gtr-ray-")
-            if len(self._folder) <= _LONGEST_FOLDER:
-                wanted = Wanted(**{**vars(wanted), "temporary": self._folder})
+        if wanted.local:
+            usual = tempfile.gettempdir()
+            base = usual if len(usual) <= _LONGEST_FOLDER else "/tmp"
+            self._folder = tempfile.mkdtemp(prefix="gtr-ray-", dir=base)
+            wanted = replace(wanted, temporary=self._folder)
         context = multiprocessing.get_context("spawn")
-        self._connection, far = context.Pipe()
+        near, far = context.Pipe()
         self._process: BaseProcess = context.Process(
             target=_begin, args=(far, os.getpid(), wanted, str(self._log)), daemon=False
         )
         with without_main(), deaf_to_interrupts():
             self._process.start()
         far.close()
+        self._pipe = Pipe(near)
+        self.send = self._pipe.send
+        self._heard_at = time.monotonic()
 
     @property
     def waits(self) -> bool:
         """Whether it has said something that was not heard yet."""
-        return self._connection.poll(0)
+        return self._pipe.waits
 
-    def send(self, kind: str, value: object, data: bytes | None = None) -> None:
-        try:
-            self._connection.send((kind, value))
-            if data is not None:
-                self._connection.send_bytes(data)
-        except (BrokenPipeError, ConnectionResetError):
-            # It says why before it ends.
-            pass
-
-    def heard(self, seconds: float) -> tuple[str, Any] | None:
+    def heard(self, seconds: float) -> Message | None:
         """What it says next; None if nothing within so many seconds. ClusterError if it failed,
         ended, or has been silent for too long."""
         try:
-            if not self._connection.poll(seconds):
-                self._quiet += seconds
-                if self._quiet > SILENT:
-                    raise self._failed(
-                        f"{self._cluster} has not answered for {SILENT:.0f} s; run "
-                        "the same command again when it is back: what was done is kept"
-                    )
-                return None
-            message: tuple[str, Any] = self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise self._ended() from error
-        self._quiet = 0.0
-        if message[0] == "failed":
-            raise self._failed(message[1])
+            message = self._pipe.heard(seconds)
+        except EOFError as error:
+            raise self._failed(
+                f"Ray ended its process, perhaps because {self._cluster} is gone; run the same "
+                "command again: what was done is kept"
+            ) from error
+        now = time.monotonic()
+        if message is None:
+            # Of a process that was stopped itself, what came meanwhile is heard after a pause.
+            if seconds and now - self._heard_at > SILENT:
+                raise self._failed(
+                    f"{self._cluster} has not answered for {SILENT:.0f} s; run "
+                    "the same command again when it is back: what was done is kept"
+                )
+            return None
+        self._heard_at = now
+        if message.kind == "failed":
+            raise self._failed(message.value)
         return message
-
-    _quiet = 0.0
-
-    def data(self) -> bytes:
-        """What follows a message; ClusterError if it ended before that was whole."""
-        try:
-            return self._connection.recv_bytes()
-        except (EOFError, OSError) as error:
-            raise self._ended() from error
-
-    def _ended(self) -> ClusterError:
-        return self._failed(
-            f"Ray ended its process, perhaps because {self._cluster} is gone; run the same command "
-            "again: what was done is kept"
-        )
 
     def _failed(self, why: str) -> ClusterError:
         kept = self._log.is_file() and self._log.stat().st_size > 0
@@ -295,24 +288,15 @@ class _Manager:
 
     def close(self) -> None:
         """In good order if it answers, by force if not; with it goes a Ray that it started."""
-        self.send("end", None)
-        with contextlib.suppress(OSError):
-            # What it may still want to say would hold it up.
-            deadline = time.monotonic() + _LEAVING
-            while self._process.is_alive() and time.monotonic() < deadline:
-                if self._connection.poll(0.1):
-                    try:
-                        self._connection.recv_bytes()
-                    except EOFError:
-                        break
-        self._process.join(max(0.1, deadline - time.monotonic()))
+        self.send("end")
+        self._process.join(_LEAVING)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._process.pid is not None:
                 os.killpg(self._process.pid, signal.SIGKILL)
         # It may not have come to lead a group yet.
         self._process.kill()
         self._process.join()
-        self._connection.close()
+        self._pipe.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         if not self._keep_log:
@@ -330,4 +314,4 @@ def _begin(connection: Connection, parent: int, wanted: Wanted, log: str) -> Non
     with open(log, "ab", buffering=0) as handle:  # noqa: PTH123 - file descriptors are meant
         os.dup2(handle.fileno(), 1)
         os.dup2(handle.fileno(), 2)
-    manage(connection, parent, wanted)
+    manage(connection, parent, wanted, Path(log))

@@ -18,19 +18,16 @@ class Schedule:
         self._waiting: deque[int] = deque()
         self._at: dict[int, list[str]] = {}
         """Tasks at work, the one that was begun first in front, and who is at them."""
-        self.closed = False
-        """No more tasks will come."""
+        self._dry = False
+        """No other task is to be had just now."""
 
     def add(self, task: int) -> None:
         self._waiting.append(task)
+        self._dry = False
 
-    def close(self) -> None:
-        self.closed = True
-
-    @property
-    def left(self) -> int:
-        """Tasks that are not done."""
-        return len(self._waiting) + len(self._at)
+    def run_dry(self) -> None:
+        """There are no more tasks, for ever or for now."""
+        self._dry = True
 
     def wanted(self, workers: int) -> int:
         """How many tasks should be here for so many workers: one each, and some ahead."""
@@ -46,7 +43,7 @@ class Schedule:
             task = self._waiting.popleft()
             self._at[task] = [worker]
             return task
-        if self.closed:
+        if self._dry:
             for task, names in self._at.items():
                 if len(names) == 1 and worker not in names:
                     names.append(worker)

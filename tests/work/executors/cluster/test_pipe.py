@@ -1,0 +1,67 @@
+"""Whoever is stopped, or dies in the middle of a message, holds nobody up."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+
+import numpy as np
+import pytest
+
+from gtr_beir.work.executors.cluster.pipe import Message, Pipe
+
+
+def heard(pipe: Pipe) -> Message | None:
+    return pipe.heard(20)
+
+
+def test_messages_arrive_whole_and_in_order() -> None:
+    here, there = (Pipe(end) for end in multiprocessing.Pipe())
+    data = np.arange(1 << 20, dtype=np.uint8)
+    here.send("a", (1, 2))
+    here.send("b", None, data)
+    here.send("c", "text", b"")
+    assert heard(there) == ("a", (1, 2), None)
+    found = heard(there)
+    assert found is not None
+    assert found[:2] == ("b", None)
+    assert found.data == data.tobytes()
+    assert heard(there) == ("c", "text", b"")
+    assert there.heard(0) is None
+    assert not there.waits
+
+
+def test_sending_to_who_does_not_listen_does_not_wait() -> None:
+    near, far = multiprocessing.Pipe()
+    pipe = Pipe(near)
+    start = time.monotonic()
+    pipe.send("task", 1, bytes(64 << 20))
+    pipe.finish(0.5)
+    pipe.close()
+    pipe.send("nobody hears it")
+    assert time.monotonic() - start < 5
+    far.close()
+
+
+def test_who_dies_in_the_middle_of_a_message_has_ended() -> None:
+    near, far = multiprocessing.Pipe()
+    pipe = Pipe(near)
+    whole = b"\0\0\1\0" + bytes(16)
+    os.write(far.fileno(), whole)
+    assert pipe.heard(0.2) is None, "256 bytes were announced"
+    far.close()
+    for _ in range(2):
+        with pytest.raises(EOFError):
+            heard(pipe)
+
+
+def test_what_was_said_before_the_end_is_heard() -> None:
+    near, far = multiprocessing.Pipe()
+    here, there = Pipe(near), Pipe(far)
+    there.send("failed", "a sentence")
+    there.finish(20)
+    there.close()
+    assert heard(here) == ("failed", "a sentence", None)
+    with pytest.raises(EOFError):
+        heard(here)
