@@ -19,6 +19,7 @@ FLOORS = [
     ["work", "ranking", "encoders"],
     ["old_records"],
     ["records"],
+    ["query_values"],
     ["systems"],
     ["evaluation", "planning", "report"],
     ["experiment"],

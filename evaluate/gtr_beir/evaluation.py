@@ -16,9 +16,10 @@ import pandas as pd
 
 from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.digests import Digest, hash_file
-from gtr_beir.errors import StoreError, UsageError
-from gtr_beir.files import atomic_write, lock, remove_leftovers
+from gtr_beir.errors import InputError, StoreError, UsageError
+from gtr_beir.files import lock, remove_leftovers
 from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
+from gtr_beir.query_values import read_per_query, require_agreeing, write_per_query
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
 from gtr_beir.records import FORMAT, PER_QUERY, RECORD, RUN, Record, record_key, versions
@@ -305,12 +306,12 @@ def _agrees(record: Record, folder: Path) -> bool:
     """Whether run and per-query file are still those of a record."""
     if hash_file(folder / RUN) != record.fingerprints["run"]:
         return False
+    path = folder / PER_QUERY
     try:
-        means = pd.read_csv(folder / PER_QUERY).mean(numeric_only=True)
-    except (OSError, ValueError):
+        require_agreeing([read_per_query(path)], record, path)
+    except (OSError, InputError):
         return False
-    known = [name for name in record.measures if name in means]
-    return bool(known) and all(abs(means[n] - record.measures[n]) < 1e-9 for n in known)
+    return True
 
 
 def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> Record:
@@ -366,12 +367,6 @@ def score_run(path: Path, dataset: Dataset) -> tuple[dict[str, float], pd.DataFr
     """Means and per-query values of anyone's run file."""
     values = measures.per_query(Run.read(path, dataset), dataset)
     return measures.mean(values), values
-
-
-def write_per_query(path: Path, values: pd.DataFrame) -> None:
-    """CSV with a line a query; 17 digits, so that reading it gives the same numbers."""
-    with atomic_write(path, "w") as handle:
-        values.to_csv(handle, float_format="%.17g", lineterminator="\n")
 
 
 def machine() -> dict[str, Any]:

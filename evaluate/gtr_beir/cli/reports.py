@@ -193,7 +193,8 @@ def add_score(commands: Commands[argparse.ArgumentParser]) -> None:
 def _score(options: argparse.Namespace) -> None:
     from gtr_beir.data.catalogue import load_dataset
     from gtr_beir.data.store import Dataset
-    from gtr_beir.evaluation import score_run, write_per_query
+    from gtr_beir.evaluation import score_run
+    from gtr_beir.query_values import write_per_query
     from gtr_beir.report.rounding import shown
 
     dataset = load_dataset(options.dataset, datasets_dir=options.datasets_dir)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gtr_beir.errors import InputError
+from gtr_beir.query_values import read_per_query, require_agreeing
 from gtr_beir.ranking.measures import MEASURES, Measure
 from gtr_beir.ranking.significance import (
     flipped_means,
@@ -23,7 +23,6 @@ from gtr_beir.ranking.significance import (
     weighted,
 )
 from gtr_beir.records import PER_QUERY, Record
-from gtr_beir.report.rounding import shown
 
 _AT_ONCE = 512
 """Columns that are drawn for at once: 40 MB of resampled means."""
@@ -171,50 +170,3 @@ class _Drawn:
     intervals: dict[tuple[str, str], Interval]
     resampled: dict[tuple[str, str], npt.NDArray[np.float64]]
     flipped: dict[tuple[str, str], npt.NDArray[np.float64]]
-
-
-def require_agreeing(tables: Sequence[pd.DataFrame], record: Record, path: Path) -> None:
-    """InputError if a record's per-query values, a table for each part, have other than its number
-    of queries or other means than it says. path: for the sentence."""
-    queries = sum(map(len, tables))
-    if queries != record.n_queries:
-        raise _disagree(f"it has {queries:,} queries and its record {record.n_queries:,}", path)
-    for name, said in record.measures.items():
-        if all(name in table.columns for table in tables):
-            mean = sum(float(table[name].mean()) for table in tables) / len(tables)
-            if abs(mean - said) > _ROUNDING:
-                values = f"{shown(mean)} and its record says {shown(said)}"
-                raise _disagree(f"its mean {Measure.parse(name).title} is {values}", path)
-
-
-_ROUNDING = 1e-9
-"""Means over the same values, summed in another order, are closer than this."""
-
-
-def _disagree(what: str, path: Path) -> InputError:
-    return InputError(f"{what}; one of the two was changed: run again with --again", path=path)
-
-
-def read_per_query(path: Path) -> pd.DataFrame:
-    """A per-query file, by query id; InputError unless every measure is a number in [0, 1] for each
-    query, and each query is there once."""
-    try:
-        table = pd.read_csv(path, dtype={"query_id": str}, keep_default_na=False)
-        table = table.set_index("query_id")
-    except (ValueError, KeyError) as error:
-        raise InputError(f"not a per-query file ({error})", path=path) from error
-    for measure in table.columns:
-        table[measure] = _checked(table[measure], path)
-    if not table.index.is_unique:
-        raise InputError("a query is in it twice; keep one line of each", path=path)
-    return table
-
-
-def _checked(column: pd.Series[float], path: Path) -> pd.Series[float]:
-    try:
-        values = pd.to_numeric(column)
-    except ValueError as error:
-        raise InputError(f"not a per-query file ({error})", path=path) from error
-    if values.empty or not values.between(0, 1).all():
-        raise InputError(f"'{column.name}' is not a number from 0 to 1 for every query", path=path)
-    return values

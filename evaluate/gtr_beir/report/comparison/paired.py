@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import tabulate
 
 from gtr_beir.errors import InputError, UsageError
+from gtr_beir.query_values import read_per_query, require_agreeing
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import Comparison, compare, holm, weighted
 from gtr_beir.records import PER_QUERY, RECORD, Record
-from gtr_beir.report.per_query import read_per_query, require_agreeing
 from gtr_beir.report.rounding import p_value, shown, signed
 
 
@@ -60,6 +61,14 @@ class _Source:
 
     files: Mapping[str, Path]
     record: Record | None
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A measure's values in a file, by query id."""
+
+    path: Path
+    values: pd.Series[float]
 
 
 def paired_results(a: Path, b: Path, measure: Measure) -> Pairing:
@@ -134,16 +143,15 @@ def compare_pairs(pairs: Sequence[Paired]) -> list[DatasetComparison]:
 
 def _paired(name: str, one: _Source, two: _Source, measure: Measure) -> Paired:
     _require_alike(name, one, two, measure)
+    first, second = _columns(one, measure), _columns(two, measure)
     if len(one.files) == 1:
-        (first,), (second,) = one.files.values(), two.files.values()
-        for source in (one, two):
-            _require_agreeing(source)
-        return _paired_files(name, first, second, measure)
+        (a,), (b,) = first, second
+        return _paired_columns(name, a, b)
+    by_name = dict(zip(two.files, second, strict=True))
     parts = tuple(
-        _paired_files(part, path, two.files[part], measure) for part, path in one.files.items()
+        _paired_columns(part, column, by_name[part])
+        for part, column in zip(one.files, first, strict=True)
     )
-    for source in (one, two):
-        _require_agreeing(source)
     return Paired(
         name,
         tuple(f"{part.dataset}/{query_id}" for part in parts for query_id in part.query_ids),
@@ -155,10 +163,22 @@ def _paired(name: str, one: _Source, two: _Source, measure: Measure) -> Paired:
     )
 
 
-def _require_agreeing(source: _Source) -> None:
+def _columns(source: _Source, measure: Measure) -> list[_Column]:
+    """The measure's values in each of a result's files, which must be those of its record."""
+    paths = list(source.files.values())
+    tables = [read_per_query(path) for path in paths]
     if source.record is not None:
-        paths = list(source.files.values())
-        require_agreeing([read_per_query(path) for path in paths], source.record, paths[0])
+        require_agreeing(tables, source.record, paths[0])
+    for path, table in zip(paths, tables, strict=True):
+        if str(measure) not in table.columns:
+            raise UsageError(
+                f"{path} has no measure '{measure}'; it has {', '.join(map(str, table.columns))}"
+            )
+    # In the order of query ids, as a leaderboard draws them: both print the same numbers.
+    return [
+        _Column(path, table[str(measure)].sort_index())
+        for path, table in zip(paths, tables, strict=True)
+    ]
 
 
 def _require_alike(name: str, one: _Source, two: _Source, measure: Measure) -> None:
@@ -186,30 +206,20 @@ def _require_alike(name: str, one: _Source, two: _Source, measure: Measure) -> N
             )
 
 
-def _paired_files(name: str, one: Path, two: Path, measure: Measure) -> Paired:
-    columns = []
-    for path in (one, two):
-        table = read_per_query(path)
-        if str(measure) not in table.columns:
-            raise UsageError(
-                f"{path} has no measure '{measure}'; it has {', '.join(map(str, table.columns))}"
-            )
-        # In the order of query ids, as a leaderboard draws them: both print the same numbers.
-        columns.append(table[str(measure)].sort_index())
-    a, b = columns
-    if set(a.index) != set(b.index):
+def _paired_columns(name: str, one: _Column, two: _Column) -> Paired:
+    if set(one.values.index) != set(two.values.index):
         raise InputError(
-            f"not over the same queries as {one}, which paired tests need; run both "
+            f"not over the same queries as {one.path}, which paired tests need; run both "
             "on the same dataset",
-            path=two,
+            path=two.path,
         )
     return Paired(
         name,
-        tuple(map(str, a.index)),
-        np.asarray(a, dtype=np.float64),
-        np.asarray(b.loc[a.index], dtype=np.float64),
-        one,
-        two,
+        tuple(map(str, one.values.index)),
+        np.asarray(one.values, dtype=np.float64),
+        np.asarray(two.values.loc[one.values.index], dtype=np.float64),
+        one.path,
+        two.path,
     )
 
 
