@@ -33,6 +33,22 @@ def test_what_was_there_already_makes_no_rate(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+def test_the_time_until_work_begins_makes_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    progress = of_stage(stream)
+    now[0] += 30
+    progress.at_work()
+    now[0] += 20
+    progress.advance(100)
+    progress.finish()
+    assert stream.getvalue().splitlines() == [
+        "toy: 100 of 1,000 documents, 5.00/s, 3 min 00 s left",
+        "toy: 100 of 1,000 documents, 5.00/s, took 50 s",
+    ]
+
+
 def test_two_devices_count_every_document_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

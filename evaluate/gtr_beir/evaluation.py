@@ -128,6 +128,10 @@ def cannot_share(name: str) -> str:
     return f"{name} has no shards; a run without --shard does all of it"
 
 
+def cannot_be_sent(name: str) -> str:
+    return f"{name} works on the cores of this machine alone; run it without --on"
+
+
 def cannot_rerank(name: str) -> str:
     return f"{name} searches the whole corpus and cannot rerank another run; colbert can"
 

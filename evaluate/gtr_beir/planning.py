@@ -86,6 +86,11 @@ class DatasetPlan:
     driver_seconds: float
     counted: bool
 
+    @property
+    def seconds(self) -> float:
+        """Of one worker that does all of it."""
+        return self.encode_seconds + self.search_seconds
+
     def share(self, workers: int) -> float:
         """The part of the work that the busiest of so many workers does: whole blocks."""
         return -(-self.blocks // workers) / self.blocks
@@ -117,10 +122,7 @@ class WholePlan:
     @property
     def seconds(self) -> float:
         """On all devices, which share the blocks of each dataset; not faster than the driver."""
-        shared = sum(
-            (entry.encode_seconds + entry.search_seconds) * entry.share(self.devices)
-            for entry in self.datasets
-        )
+        shared = sum(entry.seconds * entry.share(self.devices) for entry in self.datasets)
         return max(shared, self.driver_seconds) if self.remote else shared
 
     @property
@@ -136,7 +138,7 @@ class WholePlan:
     @property
     def fed(self) -> float:
         """How many workers the driver can feed."""
-        alone = sum(entry.encode_seconds + entry.search_seconds for entry in self.datasets)
+        alone = sum(entry.seconds for entry in self.datasets)
         return alone / self.driver_seconds
 
     @property

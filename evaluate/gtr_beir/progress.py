@@ -28,7 +28,7 @@ class Progress:
         self._quiet = quiet
         self._terminal = self._stream.isatty()
         self._interval = 0.1 if self._terminal else 15.0
-        self._start = time.monotonic()
+        self._start = self._at_work = time.monotonic()
         self._shown = self._start
         self._done = 0
         self._skipped = 0
@@ -38,7 +38,11 @@ class Progress:
         """Start anew with `done` of `total` there already."""
         self._done = self._skipped = done
         self._total = total
-        self._start = time.monotonic()
+        self._start = self._at_work = time.monotonic()
+
+    def at_work(self) -> None:
+        """Work begins only now: the time before counts for no rate."""
+        self._at_work = time.monotonic()
 
     @property
     def stage(self) -> str:
@@ -76,9 +80,8 @@ class Progress:
             self._stream.flush()
 
     def _show(self, *, end: str, finished: bool = False) -> None:
-        elapsed = max(time.monotonic() - self._start, 1e-9)
-        done, skipped = self._done, self._skipped
-        rate = (done - skipped) / elapsed
+        now, done, skipped = time.monotonic(), self._done, self._skipped
+        rate = (done - skipped) / max(now - self._at_work, 1e-9)
         parts = [f"{self._stage}: {done:,}"]
         if self._total is not None:
             parts[0] += f" of {self._total:,}"
@@ -88,7 +91,7 @@ class Progress:
         if rate > 0:
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2f}/s")
         if finished:
-            parts.append(f"took {duration(elapsed)}")
+            parts.append(f"took {duration(now - self._start)}")
         elif self._total is not None and rate > 0:
             parts.append(f"{duration((self._total - done) / rate)} left")
         if self._beside and not finished:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gtr_beir.cli.closing import fitted
 from gtr_beir.cli.experiments import experiment_of, systems_and_datasets
 from gtr_beir.cli.options import Commands, at_least_one, folders, system_flags
+from gtr_beir.errors import ClusterError, UsageError
 from gtr_beir.systems.options import EncoderOptions, Options
 
 if TYPE_CHECKING:
@@ -26,15 +27,14 @@ def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     systems_and_datasets(parser)
     folders(parser)
-    shared = parser.add_mutually_exclusive_group()
-    shared.add_argument(
+    parser.add_argument(
         "--workers",
         type=int,
         metavar="N",
         help="the time on so many other machines or GPUs, each as fast as this one, and what goes "
         "through the driver (docs/cluster.md)",
     )
-    shared.add_argument(
+    parser.add_argument(
         "--on",
         metavar="CLUSTER",
         help="as --workers with as many as this Ray cluster has room for now",
@@ -51,6 +51,8 @@ def _plan(options: argparse.Namespace) -> None:
     at_least_one(options, ("workers",))
     workers = options.workers
     if options.on is not None:
+        if workers is not None:
+            raise UsageError("--on and --workers both say how many work; give one of them")
         workers = _room(options.on, systems[0].options)
     planned = [isinstance(choice.options, EncoderOptions) for choice in systems]
     # Where there is none, the first one's refusal says what a plan is for.
@@ -69,7 +71,8 @@ def _plan(options: argparse.Namespace) -> None:
         for choice, wanted in zip(systems, planned, strict=True)
     ]
     if len(plans) == 1 and plans[0] is not None:
-        _print_datasets(plans[0])
+        found = f"the room at --on {options.on} now" if options.on else ""
+        _print_datasets(plans[0], found)
     else:
         _print_systems(systems, plans)
 
@@ -81,7 +84,12 @@ def _room(on: str, options: Options) -> int:
 
     with OnRay(on) as cluster:
         device = options.device if isinstance(options, EncoderOptions) else "cpu"
-        return cluster.room(gpu=resolve_device(device) != "cpu")
+        gpu = resolve_device(device) != "cpu"
+        room = cluster.room(gpu=gpu)
+        if not room:
+            what = "a GPU" if gpu else "cores for a worker"
+            raise ClusterError(f"no node of the cluster at --on {on} has {what}")
+        return room
 
 
 def _print_systems(systems: Sequence[SystemChoice], plans: Sequence[WholePlan | None]) -> None:
@@ -123,8 +131,8 @@ def _print_systems(systems: Sequence[SystemChoice], plans: Sequence[WholePlan | 
 ESTIMATED = "tokens estimated: the dataset or the tokenizer is not here"
 
 
-def _print_datasets(plan: WholePlan) -> None:
-    """A line for each dataset, then the totals of one system."""
+def _print_datasets(plan: WholePlan, found: str) -> None:
+    """A line for each dataset, then the totals of one system. found: where workers were."""
     from tabulate import tabulate
 
     from gtr_beir.progress import duration
@@ -133,16 +141,14 @@ def _print_datasets(plan: WholePlan) -> None:
         (
             entry.name + ("" if entry.counted else " *"),
             f"{entry.documents:,}",
-            f"{entry.queries:,}",
-            f"{entry.tokens / 1e6:,.2f}",
+            f"{entry.tokens / 1e6:,.2f} M",
             "" if entry.operations is None else f"{entry.operations / 1e12:,.3g}",
-            duration(entry.encode_seconds * entry.share(plan.devices)),
-            duration(entry.search_seconds * entry.share(plan.devices)),
+            duration(entry.seconds * entry.share(plan.devices)),
             size(entry.disk),
         )
         for entry in plan.datasets
     ]
-    headers = ("dataset", "documents", "queries", "M tokens", "TFLOP", "encode", "search", "disk")
+    headers = ("dataset", "documents", "tokens", "TFLOP", "time", "disk")
     align = ("left", *["right"] * (len(headers) - 1))
     print(tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align))
     cost = plan.encoder
@@ -151,10 +157,15 @@ def _print_datasets(plan: WholePlan) -> None:
         if cost.shape
         else f"{cost.tokens_a_second:,.0f} tokens/s"
     )
-    word = "workers" if plan.remote else "devices"
-    devices = f", shared by {plan.devices} {word}" if plan.devices > 1 else ""
-    print(f"\nrate:   {rate} in {cost.dtype} on {cost.device}, {cost.how}{devices}")
-    print(f"time:   {duration(plan.seconds)} in all")
+    print(f"\nrate:   {rate} in {cost.dtype} on {cost.device},")
+    print(f"        {cost.how}")
+    if plan.remote or plan.devices > 1:
+        word = "worker" if plan.remote else "device"
+        each = "as fast as this one" if plan.devices == 1 else "each as fast as this one"
+        shared = f"{plan.devices:,} {word}{'' if plan.devices == 1 else 's'}, {each}"
+        print(f"shared: {shared}{f' ({found})' if found else ''}")
+    search = sum(entry.search_seconds * entry.share(plan.devices) for entry in plan.datasets)
+    print(f"time:   {duration(plan.seconds)} in all; the search in it {duration(search)}")
     if plan.remote:
         out, back = plan.traffic
         took = duration(plan.driver_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from gtr_beir.cli.options import (
 )
 from gtr_beir.cli.reports import report_for, write_leaderboard
 from gtr_beir.errors import GtrBeirError, sentence
+from gtr_beir.files import results_folder
 from gtr_beir.report.plain_text import printable
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
         "--block-documents",
         type=int,
         metavar="N",
-        help="documents in a block (default: a sixteenth of the corpus, at most 65,536)",
+        help="documents in a block, rounded up to a multiple of 1,024 (default: a sixteenth of the "
+        "corpus, at most 65,536)",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="number of threads to compute with"
@@ -182,7 +185,9 @@ def _say_where(work: Work, outcomes: Sequence[Outcome]) -> None:
         folder = work.results_dir / systems.pop() if len(systems) == 1 else work.results_dir
         _say(f"records and runs: {folder}")
         if not work.experiment.reports:
-            _say("leaderboard:      gtr-beir leaderboard")
+            usual = work.results_dir == results_folder()
+            where = "" if usual else f" --results-dir {shlex.quote(str(work.results_dir))}"
+            _say(f"leaderboard:      gtr-beir leaderboard{where}")
 
 
 def _record_line(record: Record) -> str:

@@ -19,6 +19,7 @@ from gtr_beir.evaluation import (
     RunOptions,
     benchmark_or_find,
     benchmark_shard,
+    cannot_be_sent,
     cannot_share,
     name_in_folders,
 )
@@ -109,8 +110,10 @@ def prepare(
         )
         for choice in experiment.systems
     )
+    shares = [issubclass(system_class(c.name), SharesWork) for c in experiment.systems]
+    if executor is not None and not any(shares):
+        raise UsageError(cannot_be_sent(experiment.systems[0].name))
     if shard is not None:
-        shares = [issubclass(system_class(c.name), SharesWork) for c in experiment.systems]
         if not any(shares):
             raise UsageError(cannot_share(experiment.systems[0].name))
         for choice, can in zip(experiment.systems, shares, strict=True):

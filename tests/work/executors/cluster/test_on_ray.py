@@ -234,6 +234,7 @@ def test_without_the_extra_a_sentence_names_it(monkeypatch: pytest.MonkeyPatch) 
         (["--gpus-per-worker", "1"], "name one with --on"),
         (["--send-checkpoint"], "name one with --on"),
         (["--on", "ray", "--shard", "0/2"], "two ways to share work"),
+        (["--on", ""], "--on '' is not possible"),
     ],
 )
 def test_flags_that_cannot_be_meant(
@@ -241,6 +242,12 @@ def test_flags_that_cannot_be_meant(
 ) -> None:
     assert main(["run", GTR, "-d", "scifact", *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+@needs_ray
+def test_a_system_that_works_here_alone_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "bm25-flat", "-d", "scifact", "--on", "ray"]) == 2
+    assert "bm25-flat works on the cores of this machine alone" in capsys.readouterr().err
 
 
 WITHOUT_CLOSE = """

@@ -65,15 +65,13 @@ class OnRay:
     ):
         if not re.fullmatch(r"ray|auto|(ray://)?[^\s/:]+:\d+", on):
             raise UsageError(
-                f"--on {on} is not possible; give ray (Ray on this machine), auto, HOST:PORT or "
+                f"--on '{on}' is not possible; give ray (Ray on this machine), auto, HOST:PORT or "
                 "ray://HOST:PORT"
             )
         for flag, value, least in (("gpus", gpus_per_worker, 0), ("cpus", cpus_per_worker, 1)):
             if value is not None and not (least <= value < 1e6 and _can_be_had(value)):
-                raise UsageError(
-                    f"--{flag}-per-worker {value:g} is not possible; give a whole number, or of "
-                    "GPUs a part that workers share, such as 0.5"
-                )
+                what = "1, 2, ..." if least else "0, 1, 2, ... or a part of one, such as 0.5"
+                raise UsageError(f"--{flag}-per-worker {value:g} is not possible; give {what}")
         if importlib.util.find_spec("ray") is None:
             raise UsageError("--on needs Ray, which is not installed: pip install 'gtr-beir[ray]'")
         self.on = on
@@ -130,8 +128,10 @@ class OnRay:
         manager = self._started()
         try:
             yield from self._work(manager, job, tasks, progress)
-        except BaseException:
+        except BaseException as error:
             # Whatever it was, what workers are at is of no use any more.
+            if isinstance(error, KeyboardInterrupt):
+                progress.say(f"stopping the workers, {_LEAVING:.0f} s at most")
             self.close()
             raise
 
@@ -150,6 +150,9 @@ class OnRay:
             if message is None:
                 progress.advance(0)
             elif message.kind == "state":
+                if not room:
+                    # Until somebody is ready, what is done says nothing of the rate.
+                    progress.at_work()
                 room, hosts, hired, passed = message.value
                 progress.beside(traffic.shown(hosts, hired, passed))
             elif message.kind == "did":
