@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import tabulate
 
@@ -118,13 +119,11 @@ class Bench:
         which: str,
         dataset: str,
         *flags: str,
-        host: Host | None = None,
-        cluster: RayCluster | None = None,
-        results: Path | None = None,
         meanwhile: Callable[[Started], None] | None = None,
+        **where: Any,
     ) -> Run:
         """Run, and wait; `meanwhile` is called when it has begun."""
-        started = self.start(which, dataset, *flags, host=host, cluster=cluster, results=results)
+        started = self.start(which, dataset, *flags, **where)
         if meanwhile is not None:
             meanwhile(started)
         return started.wait()
@@ -174,7 +173,9 @@ class Started:
     def until(self, blocks: int, seconds: float = 120.0) -> None:
         """Wait until so many blocks are there."""
         end = time.monotonic() + seconds
-        while self.blocks() < blocks and self.process.poll() is None:
+        while self.blocks() < blocks:
+            if self.process.poll() is not None:
+                raise SystemExit(f"it ended before {blocks} blocks: {self.said()[-2000:]}")
             if time.monotonic() > end:
                 raise SystemExit(f"no {blocks} blocks after {seconds:.0f} s: {self.said()[-2000:]}")
             time.sleep(0.05)

@@ -193,7 +193,7 @@ class RayCluster:
     TOKEN = "f0e1d2c3" * 8
 
     def __init__(self, python: Path, memory: int = 400 << 20):
-        self._ray = str(python.parent / "ray")
+        self._python, self._ray = str(python), str(python.parent / "ray")
         self._memory = memory
         self.head: Host | None = None
         self.environment = {
@@ -208,6 +208,15 @@ class RayCluster:
         self.head = host
         words = ["--head", "--port=6379", "--ray-client-server-port=10001"]
         self._start(host, cpus, [*words, "--include-dashboard=false"])
+        # Ray's own command does not wait for the port of Ray Client.
+        script = "import socket; socket.create_connection(('127.0.0.1', 10001), 1)"
+        end = time.monotonic() + 60
+        while subprocess.run(
+            host.command(self._python, "-c", script), stderr=subprocess.DEVNULL
+        ).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError("Ray Client does not answer on the head's host")
+            time.sleep(0.2)
 
     def join(self, host: Host, cpus: int = 1) -> None:
         assert self.head is not None
