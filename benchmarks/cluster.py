@@ -275,6 +275,9 @@ def equality(bench: Bench) -> None:
                 merged = bench.run(which, dataset, results=results)
                 at_work = sum(1 for worker in ray.workers if worker["blocks"])
                 ways = [same(run, one) for run in (two, ray, merged)]
+                for run in (two, ray, merged):
+                    if not run.digest:
+                        print(run.said[-2000:], file=sys.stderr)
                 rows.append((dataset, which, one.digest, *ways, at_work))
                 print(f"{dataset} {which}: {rows[-1][2:]}", file=sys.stderr, flush=True)
     print(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NETWORK = "10.77.0"
+HERE = Path(__file__).resolve().parent
 
 
 def why_not() -> str:
@@ -201,7 +202,8 @@ class RayCluster:
             "RAY_AUTH_TOKEN": self.TOKEN,
             "RAY_USAGE_STATS_ENABLED": "0",
             "HF_HUB_OFFLINE": "1",
-            "PYTHONPATH": str(Path(__file__).resolve().parent),
+            # The checkout that this file is in, whatever is installed.
+            "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent / "evaluate"))),
         }
 
     def start_head(self, host: Host, cpus: int = 0) -> None:

@@ -74,7 +74,16 @@ WITHIN = {
         "manager",
         "executor",
     ],
-    "ranking": ["exact", "topk", "packing", "runs", "measures", "significance"],
+    "ranking": [
+        "kernels",
+        "exact",
+        "candidates",
+        "topk",
+        "packing",
+        "runs",
+        "measures",
+        "significance",
+    ],
     "encoders": [
         "base",
         "devices",

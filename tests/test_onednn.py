@@ -17,7 +17,7 @@ from torch.nn import functional
 import gtr_beir
 from gtr_beir import onednn
 from gtr_beir.encoders.linear import Matrix, lay_out_linear_layers
-from gtr_beir.ranking import topk
+from gtr_beir.ranking import candidates, topk
 from gtr_beir.ranking.topk import TopK, dense_top_k
 
 Operator = Callable[..., torch.Tensor]
@@ -129,6 +129,12 @@ def test_a_matrix_goes_through_the_public_product_then(
     assert lay_out_linear_layers(layers) == 0
 
 
+@pytest.fixture(autouse=True)
+def in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which processors with bf16 would not search in."""
+    monkeypatch.setattr(topk, "worth_halving", lambda *_: False)
+
+
 def searched(documents: int = 3000) -> TopK:
     """Of 300 queries, with near-ties and twins."""
     draw = np.random.default_rng(3)
@@ -191,21 +197,21 @@ def test_top_k_goes_on_where_one_product_fails(monkeypatch: pytest.MonkeyPatch) 
 @there
 def test_top_k_probes_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     tiles = []
-    real = topk._product
+    real = candidates._product
 
     def product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
         tiles.append(len(queries))
         return real(queries, documents)
 
-    monkeypatch.setattr(topk, "_product", product)
-    monkeypatch.setattr(topk, "_TILE_SCORES", 3000 * 10 * torch.get_num_threads())
+    monkeypatch.setattr(candidates, "_product", product)
+    monkeypatch.setattr(topk, "_TILE_BYTES", 4 * 3000 * 10 * torch.get_num_threads())
     counts = counting(monkeypatch)
     assert onednn.works()
     assert counts == {"reorder": 1, "product": 1}
     for _ in range(2):
         searched()
     assert len(tiles) == 60
-    pieces = -(-3000 // topk._PIECE)
+    pieces = -(-3000 // candidates._PIECE)
     assert counts == {"reorder": 1 + len(tiles), "product": 1 + len(tiles) * pieces}
 
 

@@ -58,3 +58,22 @@ def works() -> bool:
     once a process, for those who lay out many that are used only briefly."""
     weight = torch.linspace(-2, 2, 24 * 96).sin().reshape(24, 96)
     return lay_out(weight) is not None
+
+
+@functools.cache
+def multiplies_bf16() -> bool:
+    """Whether the processor multiplies bf16 in hardware, and torch does it right."""
+    try:
+        found = torch.cpu.get_capabilities()
+    except (AttributeError, RuntimeError):
+        return False
+    return bool(found.get("amx_bf16") or found.get("avx512_bf16")) and sums_bf16_in_single()
+
+
+@functools.cache
+def sums_bf16_in_single() -> bool:
+    """Whether torch's public product of bf16 is summed in single precision and rounded once: probed
+    once a process."""
+    # 256 + 1 is 256 in bf16, so a sum that is kept in it stays there.
+    ones = torch.ones((16, 4096), dtype=torch.bfloat16)
+    return bool((ones @ ones.T == 4096).all())

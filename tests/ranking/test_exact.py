@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+from concurrent import futures
 from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,24 +38,38 @@ def test_the_middle_of_two_floats(sign: int, exponent: int, even: bool, off: flo
 def test_a_product_that_float64_would_round_twice() -> None:
     query = np.array([1, 2.0**-12, 2.0**-40], np.float32)
     documents = np.array([[1 + 2.0**-23, 2.0**-12, -(2.0**-40)]], np.float32)
-    scores = ExactScores(documents, norms_of(documents))(
-        torch.from_numpy(query).double(), float(norms_of(query[None])[0]), np.array([0])
+    (scores,) = ExactScores(documents, norms_of(documents))(
+        query[None], norms_of(query[None]), [np.array([0])]
     )
     assert scores[0] == np.float32(1 + 2.0**-23) == nearest(exact_score(query, documents[0]))
 
 
+needs_numba = pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None, reason="numba is not installed (gtr-beir[fast])"
+)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_numba)])
 @pytest.mark.parametrize("dimension", [1, 3, 70_000])
-def test_rows_in_any_number_and_of_any_length(dimension: int) -> None:
+def test_rows_in_any_number_and_of_any_length(dimension: int, compiled: bool) -> None:
     draw = np.random.default_rng(dimension)
     documents = draw.standard_normal((40, dimension)).astype(np.float32)
     documents *= (10.0 ** draw.integers(-20, 15, (40, 1))).astype(np.float32)
-    query = draw.standard_normal(dimension).astype(np.float32)
-    rows = draw.permutation(40)[:33]
-    scores = ExactScores(documents, norms_of(documents))(
-        torch.from_numpy(query).double(), float(norms_of(query[None])[0]), rows
-    )
-    for row, score in list(zip(rows, scores, strict=True))[: 33 if dimension < 10 else 2]:
-        assert score == nearest(exact_score(query, documents[row]))
+    queries = draw.standard_normal((4, dimension)).astype(np.float32)
+    # One query wants nothing, and one a document twice.
+    found = [draw.permutation(40)[:33], np.empty(0, np.int64), np.array([7, 7]), np.arange(40)]
+    exact = ExactScores(documents, norms_of(documents), compiled=compiled)
+    scores = exact(queries, norms_of(queries), found)
+    assert [len(each) for each in scores] == [33, 0, 2, 40]
+    for query, rows, each in zip(queries, found, scores, strict=True):
+        for row, score in list(zip(rows, each, strict=True))[: 40 if dimension < 10 else 2]:
+            assert score == nearest(exact_score(query, documents[row]))
+
+
+def test_threads_share_norms() -> None:
+    vectors = np.random.default_rng(1).standard_normal((9000, 5)).astype(np.float32)
+    with futures.ThreadPoolExecutor(2) as pool:
+        assert (norms_of(vectors, pool) == norms_of(vectors)).all()
 
 
 def test_norms_outside_of_the_range_of_squares() -> None:

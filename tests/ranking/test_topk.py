@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent import futures
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gtr_beir import onednn
 from gtr_beir.errors import NumericalError
+from gtr_beir.ranking import topk
+from gtr_beir.ranking.candidates import Half, Single, below_half
+from gtr_beir.ranking.exact import norms_of
 from gtr_beir.ranking.topk import Floor, TopK, dense_top_k, merge, order_key, sort_and_cut
 from ranking.rational import exact_score, nearest
 
@@ -164,7 +171,19 @@ def adversarial(seed):
     return queries, documents, draw.permutation(count).astype(np.int32), excluded, draw
 
 
+@pytest.fixture(params=["single", "half"])
+def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of products, whatever the processor likes; bf16 also where it tells few documents apart."""
+    half = request.param == "half"
+    if half and not onednn.sums_bf16_in_single():
+        pytest.skip("products of bf16 are not summed in single precision here")
+    monkeypatch.setattr(topk, "worth_halving", lambda _, score: half and score < 2.0**120)
+    monkeypatch.setattr(topk, "_WORTH_A_PRODUCT", 2.0)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("seed", range(350))
+@pytest.mark.usefixtures("precision")
 def test_equal_to_rational_arithmetic(seed: int) -> None:
     queries, documents, id_ranks, excluded, draw = adversarial(seed)
     for k in (1, int(draw.integers(2, 20)), len(documents) + 3):
@@ -175,6 +194,7 @@ def test_equal_to_rational_arithmetic(seed: int) -> None:
             assert (found.scores == scores).all()
 
 
+@pytest.mark.usefixtures("precision")
 def test_scores_below_the_smallest_normal_number() -> None:
     """Where single precision has no product left, every document is a candidate."""
     documents = np.array([[1e-30, 0], [0, 1e-30], [2e-30, 0]], np.float32)
@@ -187,6 +207,7 @@ def test_scores_below_the_smallest_normal_number() -> None:
 
 
 @pytest.mark.parametrize("seed", range(0, 350, 5))
+@pytest.mark.usefixtures("precision")
 def test_any_floor_and_any_order_of_blocks(seed: int) -> None:
     """Each block is searched with a floor of any other blocks, as several processes, kills and
     damage leave them: what is merged at last is the same."""
@@ -239,3 +260,60 @@ def test_a_floor_leaves_little() -> None:
     assert search(3, 4, second).rows.tolist() == [[3]]
     assert search(1, 2, search(3, 4, None)).rows.tolist() == [[-1]]
     assert search(0, 1, TopK(*(part[:, :0] for part in vars(second).values()))).rows[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, -0.0, 1.0, -1.0, 1.0078125, 3.1e-41, -3.1e-41, 2.5e38, -3e38]
+)
+def test_the_bf16_below(value: float) -> None:
+    """The greatest that is surely less; the next one is not."""
+    below = below_half(value)
+    assert torch.tensor(below).bfloat16().item() == below < np.float32(value)
+    bits = int(np.float32(below).view(np.int32))
+    above = np.int32(bits - 0x10000 if bits < 0 else bits + 0x10000).view(np.float32)
+    assert above >= np.float32(value)
+
+
+@pytest.mark.parametrize("seed", range(0, 350, 3))
+def test_what_bf16_may_be_off_by(seed: int) -> None:
+    """No document falls below what it must reach, and none reaches what it must not: both are what
+    candidates are chosen by."""
+    if not onednn.sums_bf16_in_single():
+        pytest.skip("products of bf16 are not summed in single precision here")
+    queries, documents, _, _, _ = adversarial(seed)
+    documents, queries = (np.ascontiguousarray(each) for each in (documents, queries))
+    with futures.ThreadPoolExecutor(1) as pool:
+        half = Half(documents, float(norms_of(documents).max()), pool)
+    tile = half.tile(queries, norms_of(queries))
+    for query, vector in enumerate(queries):
+        error, shift = float(tile.errors[query]), float(tile.shifts[query])
+        for row, document in enumerate(documents):
+            computed = float(tile.scores[query, row])
+            true = float(nearest(exact_score(vector, document)))
+            assert computed >= tile.below(true - shift - error)
+            assert true >= float(tile.below(computed)) + shift - error
+
+
+def test_where_bf16_tells_nothing_apart_single_precision_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All within a rounding of each other: bf16 would have every document scored exactly."""
+    draw = np.random.default_rng(5)
+    documents = 1 + draw.standard_normal((2000, 16)).astype(np.float32) * np.float32(1e-5)
+    documents[:1000] *= -1
+    asked: list[str] = []
+    for kind in (Half, Single):
+        real = kind.tile
+        monkeypatch.setattr(
+            kind,
+            "tile",
+            lambda *of, kind=kind, real=real: asked.append(kind.__name__) or real(*of),
+        )
+    monkeypatch.setattr(topk, "worth_halving", lambda *_: onednn.sums_bf16_in_single())
+    queries = np.abs(draw.standard_normal((9, 16))).astype(np.float32)
+    ranks = np.arange(2000, dtype=np.int32)
+    found = blocked(queries, documents, ranks, 5, None, 2000)
+    assert set(asked) in ({"Half", "Single"}, {"Single"})
+    rows, scores = exact_ranking(queries, documents, ranks, 5, None)
+    assert (found.rows == rows).all()
+    assert (found.scores == scores).all()

@@ -8,59 +8,92 @@ are summed without any error. So a score does not depend on the order in which i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from concurrent import futures
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    import torch
+from gtr_beir.ranking.kernels import dot_products
 
 _AT_ONCE = 1 << 16
 """Numbers that are gathered and widened at once: they stay in a core's own cache, so that memory is
 read once and nothing is written to it."""
+_SHARE = 4096
+"""Vectors that a thread measures at once."""
 
 
 class ExactScores:
-    """Scores of some of the documents for one query after another; for one thread.
+    """Scores of some of the documents for some queries each; for one thread.
 
-    documents: float32[n, dim], contiguous; norms: float64[n], theirs.
+    documents: float32[n, dim], contiguous; norms: float64[n], theirs; compiled: whether so many are
+    asked for that compiling a loop is worth it, where that can be done.
     """
 
-    def __init__(self, documents: npt.NDArray[np.float32], norms: npt.NDArray[np.float64]):
-        import torch
-
+    def __init__(
+        self,
+        documents: npt.NDArray[np.float32],
+        norms: npt.NDArray[np.float64],
+        *,
+        compiled: bool = False,
+    ):
         self._documents, self._norms = documents, norms
-        dimension = documents.shape[1]
-        self._rows = max(1, _AT_ONCE // max(1, dimension))
-        self._gathered = np.empty((self._rows, dimension), dtype=np.float32)
-        self._narrow = torch.from_numpy(self._gathered)
-        self._wide = torch.empty((self._rows, dimension), dtype=torch.float64)
+        self._loop = dot_products() if compiled else None
 
     def __call__(
-        self, query: torch.Tensor, norm: float, rows: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        """float32[len(rows)]: the products of a query (float64[dim] of float32 values; norm: its
-        length) and these documents; never -0.0."""
+        self,
+        queries: npt.NDArray[np.float32],
+        norms: npt.NDArray[np.float64],
+        found: Sequence[npt.NDArray[np.int64]],
+    ) -> list[npt.NDArray[np.float32]]:
+        """float32[len(rows)] for each query: its products with these documents; never -0.0.
+
+        queries: float32[Q, dim]; norms: float64[Q], their lengths; found: rows of each.
+        """
+        ends = np.concatenate(([0], np.cumsum([len(rows) for rows in found])))
+        rows = np.concatenate(found)
+        wide = np.ascontiguousarray(queries, dtype=np.float64)
+        if self._loop is not None:
+            sums = self._loop(self._documents, wide, ends, rows)
+        else:
+            sums = self._gathered(wide, ends, rows)
+        # |sum - true| <= dim 2^-53 |q| |d|; twice that leaves room for what is rounded below.
+        relative = self._documents.shape[1] * 2.0**-52
+        error = relative * np.repeat(norms, np.diff(ends)) * self._norms[rows]
+        exact = (sums - error).astype(np.float32)
+        for place in np.flatnonzero(exact != (sums + error).astype(np.float32)):
+            query = np.searchsorted(ends, place, side="right") - 1
+            products = self._documents[rows[place]].astype(np.float64) * wide[query]
+            exact[place] = rounded_sum(products[products != 0].tolist())
+        exact += np.float32(0.0)  # -0.0 becomes 0.0
+        return np.split(exact, ends[1:-1])
+
+    def _gathered(
+        self,
+        queries: npt.NDArray[np.float64],
+        ends: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.float64]:
+        """As `kernels.dot_products`, by gathering and widening some documents at a time."""
         import torch
 
+        dimension = self._documents.shape[1]
+        step = max(1, _AT_ONCE // max(1, dimension))
+        gathered = np.empty((step, dimension), dtype=np.float32)
+        narrow = torch.from_numpy(gathered)
+        wide = torch.empty((step, dimension), dtype=torch.float64)
         sums = torch.empty(len(rows), dtype=torch.float64)
-        for start in range(0, len(rows), self._rows):
-            part = rows[start : start + self._rows]
-            count = len(part)
-            # "clip" lets numpy copy straight into place; every row is there.
-            np.take(self._documents, part, axis=0, out=self._gathered[:count], mode="clip")
-            self._wide[:count].copy_(self._narrow[:count])
-            torch.mv(self._wide[:count], query, out=sums[start : start + count])
-        found = sums.numpy()
-        # |found - true| <= dim 2^-53 |q| |d|; twice that leaves room for what is rounded below.
-        error = self._documents.shape[1] * 2.0**-52 * norm * self._norms[rows]
-        exact = (found - error).astype(np.float32)
-        for place in np.flatnonzero(exact != (found + error).astype(np.float32)):
-            products = self._documents[rows[place]].astype(np.float64) * query.numpy()
-            exact[place] = rounded_sum(products[products != 0].tolist())
-        result: npt.NDArray[np.float32] = exact + np.float32(0.0)  # -0.0 becomes 0.0
-        return result
+        for query, vector in enumerate(torch.from_numpy(queries)):
+            for start in range(int(ends[query]), int(ends[query + 1]), step):
+                stop = min(start + step, int(ends[query + 1]))
+                count = stop - start
+                # "clip" lets numpy copy straight into place; every row is there.
+                part = rows[start:stop]
+                np.take(self._documents, part, axis=0, out=gathered[:count], mode="clip")
+                wide[:count].copy_(narrow[:count])
+                torch.mv(wide[:count], vector, out=sums[start:stop])
+        return sums.numpy()
 
 
 def rounded_sum(values: list[float]) -> np.float32:
@@ -80,11 +113,21 @@ def rounded_sum(values: list[float]) -> np.float32:
     return near if off == 0 else max(near, other) if off > 0 else min(near, other)
 
 
-def norms_of(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """float64[n]: lengths of float32[n, dim], right also where squares leave float32's range."""
+def norms_of(
+    vectors: npt.NDArray[Any], pool: futures.Executor | None = None
+) -> npt.NDArray[np.float64]:
+    """float64[n]: lengths of float32[n, dim], right also where squares leave float32's range.
+    pool: of threads, who share it."""
     norms = np.empty(len(vectors))
     step = max(1, _AT_ONCE // max(1, vectors.shape[1]))
-    for start in range(0, len(vectors), step):
-        wide = vectors[start : start + step].astype(np.float64)
-        norms[start : start + step] = np.sqrt(np.vecdot(wide, wide))
+
+    def fill(first: int) -> None:
+        for start in range(first, min(first + _SHARE, len(vectors)), step):
+            stop = min(start + step, first + _SHARE)
+            wide = vectors[start:stop].astype(np.float64)
+            norms[start:stop] = np.sqrt(np.vecdot(wide, wide))
+
+    shares = range(0, len(vectors), _SHARE)
+    for _ in map(fill, shares) if pool is None else pool.map(fill, shares):
+        pass
     return norms

@@ -3,11 +3,11 @@
 The ordering is trec_eval's: score descending, then document id descending (`id_rank` holds the
 place of each document's id in ascending byte order).
 
-A block is searched in two steps. A matrix product in single precision finds candidates, with a
-margin that covers its rounding error; the candidates' scores are then computed again, each as one
-dot product that is rounded correctly to float32 (`ranking.exact`). So the kept scores, and the
-order, do not depend on block size, tile shape, threads or the device, and equal vectors get equal
-scores.
+A block is searched in two steps. A matrix product in bf16 or single precision finds candidates,
+with a margin that covers its rounding error (`ranking.candidates`); the candidates' scores are then
+computed again, each as one dot product that is rounded correctly to float32 (`ranking.exact`). So
+the kept scores, and the order, do not depend on block size, tile shape, threads, the precision of
+products or the device, and equal vectors get equal scores.
 
 The best that were found in other blocks are a floor: a document is dropped if k others are known to
 be better, whichever they are. The order is strict, so a document of the final top k never has k
@@ -17,24 +17,26 @@ with different floors or none: merged, they give the same top k.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from concurrent import futures
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.errors import NumericalError
+from gtr_beir.ranking.candidates import Half, Single, worth_halving
 from gtr_beir.ranking.exact import ExactScores, norms_of
 
-if TYPE_CHECKING:
-    import torch  # imported where vectors are searched: whoever only ranks starts without it
+_TILE_BYTES = 1 << 26
+"""Scores held at once by all threads."""
 
-_TILE_SCORES = 1 << 24
-"""Scores held at once by all threads: 64 MiB in float32."""
-
-_PIECE, _WORTH_LAYING_OUT, _SAMPLED = 512, 8, 16
+_WORTH_COMPILING = 1 << 19
+"""Documents that are scored exactly, of all queries."""
+_WORTH_A_PRODUCT = 1 / 16
+"""Of a block: to score so many documents exactly takes as long as the product of all."""
 
 NO_DOCUMENT = -1
 """Pads the rows of a ranking that is shorter than k; its score is minus infinity."""
@@ -167,27 +169,27 @@ def dense_top_k(
     best = empty(len(queries), k)
     if not len(documents) or not len(queries):
         return best
-    block = _Block(documents, np.asarray(id_ranks), first_row, k, device)
     norms = norms_of(queries)
-    if not block.largest * float(norms.max()) < float(np.finfo(np.float32).max) / 2:
-        raise NumericalError("a score is not finite; the vectors or the queries hold NaN")
     # Each thread works alone on its own queries: threads that meet after every small step, as
     # torch's own do, wait for each other most of the time.
     threads = torch.get_num_threads()
-    tile = max(1, min(_TILE_SCORES // len(documents) // threads, -(-len(queries) // threads)))
+    with futures.ThreadPoolExecutor(
+        threads, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        try:
+            block = _Block(documents, np.asarray(id_ranks), first_row, k, device, norms, pool)
+            tile = _TILE_BYTES // block.score_bytes // len(documents) // threads
+            tile = max(1, min(tile, -(-len(queries) // threads)))
 
-    def work(start: int) -> None:
-        torch.set_num_threads(1)
-        rows = slice(start, start + tile)
-        own = None if excluded is None else excluded[rows] - first_row
-        block.search(queries[rows], norms[rows], own, best, start, _Least.of(floor, rows))
+            def work(start: int) -> None:
+                rows = slice(start, start + tile)
+                own = None if excluded is None else excluded[rows] - first_row
+                block.search(queries[rows], norms[rows], own, best, start, _Least.of(floor, rows))
 
-    try:
-        with futures.ThreadPoolExecutor(threads) as pool:
             for done in [pool.submit(work, start) for start in range(0, len(queries), tile)]:
                 done.result()
-    finally:
-        torch.set_num_threads(threads)
+        finally:
+            torch.set_num_threads(threads)
     return best
 
 
@@ -206,7 +208,10 @@ class _Least:
 
 
 class _Block:
-    """Documents of a block, ready to be searched by several threads."""
+    """Documents of a block, ready to be searched by several threads.
+
+    norms: float64[Q], lengths of the queries. NumericalError if a score may not be finite.
+    """
 
     def __init__(
         self,
@@ -215,15 +220,23 @@ class _Block:
         first_row: int,
         k: int,
         device: str,
+        norms: npt.NDArray[np.float64],
+        pool: futures.Executor,
     ):
-        import torch
-
-        torch.set_float32_matmul_precision("highest")  # the margin is that of true single precision
         self._array = np.ascontiguousarray(documents)
-        self._on_device = torch.from_numpy(self._array).to(device)
         self._id_ranks, self._first_row, self._k = id_ranks, first_row, k
-        self._norms = norms_of(self._array)
-        self.largest = float(self._norms.max())
+        self._norms = norms_of(self._array, pool)
+        self._many = len(norms) * min(k, len(documents)) >= _WORTH_COMPILING
+        largest, longest = float(self._norms.max()), float(norms.max())
+        if not largest * longest < float(np.finfo(np.float32).max) / 2:
+            raise NumericalError("a score is not finite; the vectors or the queries hold NaN")
+        self._single = Single(self._array, largest, device)
+        self._half: Half | None = None
+        if worth_halving(device, longest * largest):
+            # Vectors that leave its range are multiplied in single precision.
+            with contextlib.suppress(OverflowError):
+                self._half = Half(self._array, largest, pool)
+        self.score_bytes = 4 if self._half is None else 2
 
     def search(
         self,
@@ -235,116 +248,45 @@ class _Block:
         floor: _Least | None,
     ) -> None:
         """Write the rankings of some queries into `best`, from its row `first` on."""
-        import torch
-
-        part = torch.from_numpy(np.ascontiguousarray(queries))
-        scores = _product(part, self._on_device).numpy()
-        count, dimension = self._array.shape
-        if excluded is not None:
-            held = np.flatnonzero((excluded >= 0) & (excluded < count))
-            scores[held, excluded[held]] = -np.inf
-        errors = _error_bound(dimension, norms, self.largest)
-        exact_scores, wide = ExactScores(self._array, self._norms), part.double()
-        for query in range(len(part)):
-            least = -math.inf if floor is None else floor.scores[query]
-            found = _candidates(scores[query], self._k, float(errors[query]), least)
-            if not len(found):
-                continue
-            exact = exact_scores(wide[query], float(norms[query]), found)
-            key = order_key(exact, self._id_ranks[found])
+        found = self._candidates(queries, norms, excluded, floor)
+        scores = ExactScores(self._array, self._norms, compiled=self._many)(queries, norms, found)
+        for query, (rows, exact) in enumerate(zip(found, scores, strict=True)):
+            ranks = self._id_ranks[rows]
+            key = order_key(exact, ranks)
             order = np.argsort(key)[::-1][: self._k]
             if floor is not None:
                 order = order[key[order] > floor.keys[query]]
-            row = first + query
-            best.rows[row, : len(order)] = found[order] + self._first_row
-            best.scores[row, : len(order)] = exact[order]
-            best.id_ranks[row, : len(order)] = self._id_ranks[found[order]]
+            place = first + query
+            best.rows[place, : len(order)] = rows[order] + self._first_row
+            best.scores[place, : len(order)] = exact[order]
+            best.id_ranks[place, : len(order)] = ranks[order]
 
-
-def _error_bound(
-    dimension: int, norms: npt.NDArray[np.float64], largest: float
-) -> npt.NDArray[np.float64]:
-    """float64[Q]: how far a score in single precision may be from the true one, rounded.
-
-    A sum of dim products in any order is off by at most dim u / (1 - dim u) |q| |d|, u = 2^-24; 4 u
-    more lets documents that are further apart than this keep their order when they are rounded.
-    What is too small for a normal number may become zero: each of dim values, products and sums.
-    """
-    relative = (dimension * (1 + dimension * 2.0**-23) + 4) * 2.0**-24
-    underflow = dimension * 2.0**-125 * (1 + norms + largest)
-    bound: npt.NDArray[np.float64] = relative * largest * norms + underflow
-    return bound
-
-
-def _product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
-    """float32[Q, n] on the CPU: queries times documents in single precision.
-
-    On a CPU through oneDNN with the queries laid out once, which is twice as fast as torch's own
-    product on some processors, where its operators work; there is the plain way too.
-    """
-    import torch
-
-    from gtr_beir import onednn
-
-    if documents.device.type != "cpu":
-        product: torch.Tensor = (queries.to(documents.device) @ documents.T).cpu()
-        return product
-    if len(queries) >= _WORTH_LAYING_OUT and onednn.works():
-        try:
-            laid_out = onednn.LaidOut(queries)
-            scores = torch.empty((len(queries), len(documents)))
-            # Small pieces stay in the cache while they are transposed.
-            for start in range(0, len(documents), _PIECE):
-                piece = laid_out.product(documents[start : start + _PIECE])
-                scores[:, start : start + _PIECE].copy_(piece.T)
-        except RuntimeError:  # not for this shape
-            pass
-        else:
-            return scores
-    return queries @ documents.T
-
-
-def _candidates(
-    scores: npt.NDArray[np.float32], k: int, error: float, least: float
-) -> npt.NDArray[np.int64]:
-    """Documents whose true score can be among the k best and reach `least`: error bounds how far a
-    computed score is from the true one. -inf is never one."""
-    count = len(scores)
-    if least > -math.inf:
-        found = np.flatnonzero(scores >= _lowered(least, error))
-        return found if len(found) <= k else _closest(found, scores[found], k, error)
-    if count <= k:
-        return np.flatnonzero(scores > -np.inf)
-    # A floor from every sixteenth score leaves little to sort; k scores at or above it prove it.
-    sample = scores[::_SAMPLED]
-    wanted = int(k / _SAMPLED + 4 * math.sqrt(k / _SAMPLED)) + 4
-    if wanted < len(sample):
-        low = np.partition(sample, len(sample) - wanted)[len(sample) - wanted]
-        found = np.flatnonzero(scores >= _lowered(low, 2 * error))
-        if len(found) >= k:
-            held = scores[found]
-            floor = np.partition(held, len(held) - k)[len(held) - k]
-            if floor >= low:
-                close: npt.NDArray[np.int64] = found[held >= _lowered(floor, 2 * error)]
-                return close
-    found = np.flatnonzero(scores > -np.inf)
-    return found if len(found) <= k else _closest(found, scores[found], k, error)
-
-
-def _closest(
-    found: npt.NDArray[np.int64], held: npt.NDArray[np.float32], k: int, error: float
-) -> npt.NDArray[np.int64]:
-    """Of what was found, that whose true score can reach the k-th best: two errors may lie between
-    a document and the k-th."""
-    floor = np.partition(held, len(held) - k)[len(held) - k]
-    close: npt.NDArray[np.int64] = found[held >= _lowered(floor, 2 * error)]
-    return close
-
-
-def _lowered(score: float | np.float32, by: float) -> np.float32:
-    """A float32 that is surely below a score by so much."""
-    lowered: np.float32 = np.nextafter(np.float32(float(score) - by), np.float32(-np.inf))
-    return lowered
+    def _candidates(
+        self,
+        queries: npt.NDArray[np.float32],
+        norms: npt.NDArray[np.float64],
+        excluded: npt.NDArray[np.int32] | None,
+        floor: _Least | None,
+    ) -> list[npt.NDArray[np.int64]]:
+        """Of each query. Where bf16 tells too few documents apart, products are taken again."""
+        count, half = len(self._array), self._half
+        for products in (half, self._single):
+            if products is None:
+                continue
+            tile = products.tile(queries, norms)
+            found = []
+            for query in range(len(queries)):
+                least = -math.inf if floor is None else floor.scores[query]
+                own = -1 if excluded is None else int(excluded[query])
+                own = own if own < count else -1
+                found.append(tile.candidates(query, self._k, least, own))
+            if products is half and sum(map(len, found)) > len(queries) * (
+                self._k + count * _WORTH_A_PRODUCT
+            ):
+                self._half = None
+                continue
+            return found
+        raise AssertionError("single precision is always there")
 
 
 def require_finite(vectors: npt.NDArray[Any], what: str, names: list[str]) -> None:

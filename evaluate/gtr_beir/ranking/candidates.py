@@ -1,0 +1,261 @@
+"""Which documents of a block can be among the best, told from inexact products with proven errors.
+
+Products are taken in bf16 where the processor multiplies it in hardware, which is several times as
+fast, else in single precision. What a product may be off by is bounded, so nothing that belongs to
+the answer is left out; the bound of bf16 is wider, and leaves more documents to be scored exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent import futures
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gtr_beir.ranking.exact import norms_of
+
+if TYPE_CHECKING:
+    import torch  # imported where vectors are searched: whoever only ranks starts without it
+
+_SINGLE = 2.0**-24
+"""Unit roundoff of single precision."""
+_PIECE, _WORTH_LAYING_OUT, _SAMPLED = 512, 8, 16
+_HALF_PIECE = 8192
+_AT_ONCE = 4096
+"""Documents that are rounded at once by a thread."""
+
+Below = Callable[[float], np.float32]
+"""The greatest value of a precision that is surely not above a number."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Computed scores of some queries, in the precision that they were taken in.
+
+    scores: [Q, n] on the CPU, float32 or bfloat16; errors: float64[Q], how far a score may be from
+    the true one, rounded, before it was itself rounded to that precision; shifts: float64[Q], what
+    is missing of every score of a query; below: for thresholds.
+    """
+
+    scores: torch.Tensor
+    errors: npt.NDArray[np.float64]
+    shifts: npt.NDArray[np.float64]
+    below: Below
+
+    def candidates(self, query: int, k: int, least: float, excluded: int) -> npt.NDArray[np.int64]:
+        """Documents whose true score can be among the k best of a query and reach `least` (-inf:
+        nothing); excluded: one that cannot, -1: none. -inf is never one."""
+        row = self.scores[query].float().numpy()
+        if excluded >= 0:
+            row[excluded] = -np.inf
+        shift = float(self.shifts[query])
+        return _candidates(row, k, float(self.errors[query]), least - shift, self.below)
+
+
+class Products(Protocol):
+    """A block's documents, ready to be multiplied with queries."""
+
+    def tile(self, queries: npt.NDArray[np.float32], norms: npt.NDArray[np.float64]) -> Tile:
+        """queries: float32[Q, dim]; norms: float64[Q], their lengths."""
+        ...
+
+
+class Single:
+    """Products in single precision.
+
+    documents: float32[n, dim]; largest: the greatest of their lengths.
+    """
+
+    def __init__(self, documents: npt.NDArray[np.float32], largest: float, device: str):
+        import torch
+
+        torch.set_float32_matmul_precision("highest")  # the bound is that of true single precision
+        self._documents = torch.from_numpy(documents).to(device)
+        self._largest = largest
+
+    def tile(self, queries: npt.NDArray[np.float32], norms: npt.NDArray[np.float64]) -> Tile:
+        import torch
+
+        scores = _product(torch.from_numpy(np.ascontiguousarray(queries)), self._documents)
+        errors = single_error(self._documents.shape[1], norms, self._largest)
+        return Tile(scores, errors, np.zeros(len(norms)), _below_single)
+
+
+def single_error(
+    dimension: int, norms: npt.NDArray[np.float64], largest: float
+) -> npt.NDArray[np.float64]:
+    """float64[Q]: how far a score in single precision may be from the true one, rounded.
+
+    A sum of dim products in any order is off by at most dim u / (1 - dim u) |q| |d|, u = 2^-24; 4 u
+    more lets documents that are further apart than this keep their order when they are rounded.
+    What is too small for a normal number may become zero: each of dim values, products and sums.
+    """
+    relative = (dimension * (1 + dimension * 2.0**-23) + 4) * _SINGLE
+    bound: npt.NDArray[np.float64] = relative * largest * norms
+    return bound + _underflow(dimension, norms, largest)
+
+
+def _underflow(
+    dimension: int, norms: npt.NDArray[np.float64], largest: float
+) -> npt.NDArray[np.float64]:
+    bound: npt.NDArray[np.float64] = dimension * 2.0**-125 * (1 + norms + largest)
+    return bound
+
+
+class Half:
+    """Products in bf16, of documents less the middle of some of them: q d = q m + q (d - m).
+
+    What is left is shorter, and so is what rounding takes from it. A product of two bf16 is exact
+    in single precision, in which it is summed.
+    """
+
+    def __init__(self, documents: npt.NDArray[np.float32], largest: float, pool: futures.Executor):
+        """pool: of threads, each of which works alone. OverflowError where a vector leaves bf16."""
+        import torch
+
+        count, self._dimension = documents.shape
+        sample = documents[:: max(1, count // 1024)]
+        middle = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._middle, self._largest = middle.astype(np.float64), largest
+        self._documents = torch.empty(documents.shape, dtype=torch.bfloat16)
+
+        def fill(start: int) -> tuple[float, float]:
+            rows = slice(start, start + _AT_ONCE)
+            centred = documents[rows] - middle
+            self._documents[rows].copy_(torch.from_numpy(centred))
+            lost = centred - self._documents[rows].float().numpy()
+            return float(norms_of(centred).max()), float(norms_of(lost).max())
+
+        found = list(pool.map(fill, range(0, count, _AT_ONCE)))
+        self._longest, self._lost = (max(each) for each in zip(*found, strict=True))
+        if not math.isfinite(self._longest + self._lost):
+            raise OverflowError("a vector leaves the range of bf16")
+
+    def tile(self, queries: npt.NDArray[np.float32], norms: npt.NDArray[np.float64]) -> Tile:
+        import torch
+
+        half = torch.from_numpy(np.ascontiguousarray(queries)).bfloat16()
+        scores = torch.empty((len(queries), len(self._documents)), dtype=torch.bfloat16)
+        for start in range(0, len(self._documents), _HALF_PIECE):
+            rows = slice(start, start + _HALF_PIECE)
+            scores[:, rows] = half @ self._documents[rows].T
+        lost = norms_of(queries - half.float().numpy())
+        shifts = queries.astype(np.float64) @ self._middle
+        return Tile(scores, self._errors(norms, lost), shifts, below_half)
+
+    def _errors(
+        self, norms: npt.NDArray[np.float64], lost: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """float64[Q]: Cauchy-Schwarz on what each vector lost when it was rounded, then the sum's
+        own error, twice that of a sum which rounds to the nearest; lost: of the queries.
+
+        With d' = d - m as computed (off by at most u |d'|) and ^ for what was rounded:
+        |q (d - m) - q^ d'^| <= |q| (|d - m - d'| + |d' - d'^|) + |q - q^| |d'^|.
+        """
+        whole = self._longest + self._lost
+        rounding = norms * (2 * _SINGLE * self._longest + self._lost) + lost * whole
+        summing = 2 * self._dimension * _SINGLE * (norms + lost) * whole
+        # That the lengths are float64 sums, that q m is one, and the rounding of the true score.
+        length = float(norms_of(self._middle[None]).max()) + self._largest
+        rest = 2.0**-40 * (rounding + norms * length) + 4 * _SINGLE * norms * self._largest
+        bound: npt.NDArray[np.float64] = rounding + summing + rest
+        return bound + _underflow(self._dimension, norms, self._largest + self._longest)
+
+
+def worth_halving(device: str, score: float) -> bool:
+    """Whether products in bf16 are fast and right here; score: none is greater in magnitude."""
+    from gtr_beir import onednn
+
+    # The middle may double what is multiplied.
+    return device == "cpu" and score < 2.0**120 and onednn.multiplies_bf16()
+
+
+def below_half(value: float) -> np.float32:
+    """The greatest bf16 that is surely not above a value."""
+    bits = int(_below_single(value).view(np.int32))
+    low = bits & 0xFFFF
+    # Away from zero where it is negative: a larger magnitude.
+    bits += (0x10000 - low) if bits < 0 and low else -low
+    return np.int32(bits).view(np.float32)
+
+
+def _below_single(value: float) -> np.float32:
+    lowered: np.float32 = np.nextafter(np.float32(value), np.float32(-np.inf))
+    return lowered
+
+
+def _product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
+    """float32[Q, n] on the CPU: queries times documents in single precision.
+
+    On a CPU through oneDNN with the queries laid out once, which is twice as fast as torch's own
+    product on some processors, where its operators work; there is the plain way too.
+    """
+    import torch
+
+    from gtr_beir import onednn
+
+    if documents.device.type != "cpu":
+        product: torch.Tensor = (queries.to(documents.device) @ documents.T).cpu()
+        return product
+    if len(queries) >= _WORTH_LAYING_OUT and onednn.works():
+        try:
+            laid_out = onednn.LaidOut(queries)
+            scores = torch.empty((len(queries), len(documents)))
+            # Small pieces stay in the cache while they are transposed.
+            for start in range(0, len(documents), _PIECE):
+                piece = laid_out.product(documents[start : start + _PIECE])
+                scores[:, start : start + _PIECE].copy_(piece.T)
+        except RuntimeError:  # not for this shape
+            pass
+        else:
+            return scores
+    return queries @ documents.T
+
+
+def _candidates(
+    scores: npt.NDArray[np.float32], k: int, error: float, least: float, below: Below
+) -> npt.NDArray[np.int64]:
+    """Documents whose true score can be among the k best and reach `least`."""
+    count = len(scores)
+    if least > -math.inf:
+        found = np.flatnonzero(scores >= below(least - error))
+        return found if len(found) <= k else _closest(found, scores[found], k, error, below)
+    if count <= k:
+        return np.flatnonzero(scores > -np.inf)
+    # A floor from every sixteenth score leaves little to sort; k scores at or above it prove it.
+    sample = scores[::_SAMPLED]
+    wanted = int(k / _SAMPLED + 4 * math.sqrt(k / _SAMPLED)) + 4
+    if wanted < len(sample):
+        low = np.partition(sample, len(sample) - wanted)[len(sample) - wanted]
+        found = np.flatnonzero(scores >= _reach(low, error, below))
+        if len(found) >= k:
+            held = scores[found]
+            floor = np.partition(held, len(held) - k)[len(held) - k]
+            if floor >= low:
+                close: npt.NDArray[np.int64] = found[held >= _reach(floor, error, below)]
+                return close
+    found = np.flatnonzero(scores > -np.inf)
+    return found if len(found) <= k else _closest(found, scores[found], k, error, below)
+
+
+def _closest(
+    found: npt.NDArray[np.int64],
+    held: npt.NDArray[np.float32],
+    k: int,
+    error: float,
+    below: Below,
+) -> npt.NDArray[np.int64]:
+    """Of what was found, that whose true score can reach the k-th best."""
+    floor = np.partition(held, len(held) - k)[len(held) - k]
+    close: npt.NDArray[np.int64] = found[held >= _reach(floor, error, below)]
+    return close
+
+
+def _reach(score: np.float32, error: float, below: Below) -> np.float32:
+    """What a computed score must reach whose true one is at least that of a computed `score`: two
+    errors may lie between them, and what was rounded to `score` was above the value before it."""
+    return below(float(below(float(score))) - 2 * error)
