@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from concurrent import futures
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtr_beir.ranking.exact import ExactScores, norms_of, rounded_sum
+from gtr_beir.ranking.exact import ExactScores, norms_at_most, norms_of, rounded_sum
 from ranking.rational import exact_score, nearest
 
 
@@ -66,13 +65,17 @@ def test_rows_in_any_number_and_of_any_length(dimension: int, compiled: bool) ->
             assert score == nearest(exact_score(query, documents[row]))
 
 
-def test_threads_share_norms() -> None:
-    vectors = np.random.default_rng(1).standard_normal((9000, 5)).astype(np.float32)
-    with futures.ThreadPoolExecutor(2) as pool:
-        assert (norms_of(vectors, pool) == norms_of(vectors)).all()
-
-
 def test_norms_outside_of_the_range_of_squares() -> None:
     vectors = np.array([[3e-40, 4e-40], [3e30, 4e30], [0, 0]], np.float32)
     wide = vectors.astype(np.float64)
     assert norms_of(vectors) == pytest.approx(np.hypot(wide[:, 0], wide[:, 1]), rel=1e-14)
+
+
+@pytest.mark.parametrize("power", [-44, -38, -30, -19, -15, 0, 15, 18, 30, 37])
+def test_bounds_of_norms_are_close_and_never_below(power: int) -> None:
+    draw = np.random.default_rng(3)
+    vectors = (draw.standard_normal((50, 33)) * 10.0**power).astype(np.float32)
+    vectors[7] = 0
+    bounds, norms = norms_at_most(vectors), norms_of(vectors)
+    assert (bounds >= norms).all()
+    assert bounds == pytest.approx(norms, rel=1e-4)

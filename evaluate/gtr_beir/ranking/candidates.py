@@ -8,15 +8,15 @@ the answer is left out; the bound of bf16 is wider, and leaves more documents to
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.ranking.exact import norms_of
+from gtr_beir.ranking.exact import norms_at_most, norms_of
 
 if TYPE_CHECKING:
     import torch  # imported where vectors are searched: whoever only ranks starts without it
@@ -25,9 +25,10 @@ _SINGLE = 2.0**-24
 """Unit roundoff of single precision."""
 _PIECE, _WORTH_LAYING_OUT, _SAMPLED = 512, 8, 16
 _HALF_PIECE = 8192
-_AT_ONCE = 4096
-"""Documents that are rounded at once by a thread."""
+_AT_ONCE, _SHARE = 1 << 17, 1 << 22
+"""Numbers that a thread works on at once, which stay in its cache, and that it takes."""
 
+Result = TypeVar("Result")
 Below = Callable[[float], np.float32]
 """The greatest value of a precision that is surely not above a number."""
 
@@ -49,11 +50,43 @@ class Tile:
     def candidates(self, query: int, k: int, least: float, excluded: int) -> npt.NDArray[np.int64]:
         """Documents whose true score can be among the k best of a query and reach `least` (-inf:
         nothing); excluded: one that cannot, -1: none. -inf is never one."""
-        row = self.scores[query].float().numpy()
+        row = _Row(self.scores[query])
         if excluded >= 0:
-            row[excluded] = -np.inf
+            self.scores[query, excluded] = -math.inf
         shift = float(self.shifts[query])
         return _candidates(row, k, float(self.errors[query]), least - shift, self.below)
+
+
+class _Row:
+    """Scores of one query. Of bf16, the bits of numbers from 0 up are compared as whole numbers."""
+
+    def __init__(self, scores: torch.Tensor):
+        import torch
+
+        self._scores = scores
+        half = scores.dtype == torch.bfloat16
+        self._bits = scores.view(torch.int16).numpy() if half else None
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def at_least(self, threshold: np.float32) -> npt.NDArray[np.int64]:
+        """Where a score, which is not -inf, is no less."""
+        if self._bits is not None and threshold >= 0:
+            # Negative numbers have negative bits.
+            return np.flatnonzero(self._bits >= (int(threshold.view(np.int32)) >> 16))
+        scores = self._scores.float().numpy()
+        return np.flatnonzero((scores >= threshold) & (scores > -np.inf))
+
+    def values(self, places: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float32]:
+        """float32: the scores there."""
+        import torch
+
+        if self._bits is None:
+            found: npt.NDArray[np.float32] = self._scores.numpy()[places]
+        else:
+            found = torch.from_numpy(self._bits[places]).view(torch.bfloat16).float().numpy()
+        return found
 
 
 class Products(Protocol):
@@ -123,14 +156,15 @@ class Half:
         self._middle, self._largest = middle.astype(np.float64), largest
         self._documents = torch.empty(documents.shape, dtype=torch.bfloat16)
 
-        def fill(start: int) -> tuple[float, float]:
-            rows = slice(start, start + _AT_ONCE)
+        def fill(rows: slice) -> tuple[float, float]:
             centred = documents[rows] - middle
-            self._documents[rows].copy_(torch.from_numpy(centred))
-            lost = centred - self._documents[rows].float().numpy()
-            return float(norms_of(centred).max()), float(norms_of(lost).max())
+            rounded = torch.from_numpy(centred).bfloat16()
+            self._documents[rows] = rounded
+            longest = norms_at_most(centred).max()
+            centred -= rounded.float().numpy()
+            return float(longest), float(norms_at_most(centred).max())
 
-        found = list(pool.map(fill, range(0, count, _AT_ONCE)))
+        found = list(shared(pool, fill, documents))
         self._longest, self._lost = (max(each) for each in zip(*found, strict=True))
         if not math.isfinite(self._longest + self._lost):
             raise OverflowError("a vector leaves the range of bf16")
@@ -159,11 +193,28 @@ class Half:
         whole = self._longest + self._lost
         rounding = norms * (2 * _SINGLE * self._longest + self._lost) + lost * whole
         summing = 2 * self._dimension * _SINGLE * (norms + lost) * whole
-        # That the lengths are float64 sums, that q m is one, and the rounding of the true score.
+        # That q m is a float64 sum, and the rounding of the true score.
         length = float(norms_of(self._middle[None]).max()) + self._largest
         rest = 2.0**-40 * (rounding + norms * length) + 4 * _SINGLE * norms * self._largest
         bound: npt.NDArray[np.float64] = rounding + summing + rest
         return bound + _underflow(self._dimension, norms, self._largest + self._longest)
+
+
+def shared(
+    pool: futures.Executor, act: Callable[[slice], Result], vectors: npt.NDArray[np.float32]
+) -> Iterator[Result]:
+    """What a function of rows gives for all of them, a few at a time, by threads that share it."""
+    dimension = max(1, vectors.shape[1])
+    step = max(1, _AT_ONCE // dimension)
+    share = step * max(1, _SHARE // _AT_ONCE)
+
+    def some(first: int) -> list[Result]:
+        last = min(first + share, len(vectors))
+        starts = range(first, last, step)
+        return [act(slice(start, min(start + step, last))) for start in starts]
+
+    for found in pool.map(some, range(0, len(vectors), share)):
+        yield from found
 
 
 def worth_halving(device: str, score: float) -> bool:
@@ -217,39 +268,34 @@ def _product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
 
 
 def _candidates(
-    scores: npt.NDArray[np.float32], k: int, error: float, least: float, below: Below
+    scores: _Row, k: int, error: float, least: float, below: Below
 ) -> npt.NDArray[np.int64]:
     """Documents whose true score can be among the k best and reach `least`."""
     count = len(scores)
     if least > -math.inf:
-        found = np.flatnonzero(scores >= below(least - error))
-        return found if len(found) <= k else _closest(found, scores[found], k, error, below)
-    if count <= k:
-        return np.flatnonzero(scores > -np.inf)
+        found = scores.at_least(below(least - error))
+        return found if len(found) <= k else _closest(scores, found, k, error, below)
     # A floor from every sixteenth score leaves little to sort; k scores at or above it prove it.
-    sample = scores[::_SAMPLED]
+    sample = scores.values(slice(None, None, _SAMPLED))
     wanted = int(k / _SAMPLED + 4 * math.sqrt(k / _SAMPLED)) + 4
-    if wanted < len(sample):
+    if k < count and wanted < len(sample):
         low = np.partition(sample, len(sample) - wanted)[len(sample) - wanted]
-        found = np.flatnonzero(scores >= _reach(low, error, below))
+        found = scores.at_least(_reach(low, error, below))
         if len(found) >= k:
-            held = scores[found]
+            held = scores.values(found)
             floor = np.partition(held, len(held) - k)[len(held) - k]
             if floor >= low:
                 close: npt.NDArray[np.int64] = found[held >= _reach(floor, error, below)]
                 return close
-    found = np.flatnonzero(scores > -np.inf)
-    return found if len(found) <= k else _closest(found, scores[found], k, error, below)
+    found = scores.at_least(np.float32(-np.inf))
+    return found if len(found) <= k else _closest(scores, found, k, error, below)
 
 
 def _closest(
-    found: npt.NDArray[np.int64],
-    held: npt.NDArray[np.float32],
-    k: int,
-    error: float,
-    below: Below,
+    scores: _Row, found: npt.NDArray[np.int64], k: int, error: float, below: Below
 ) -> npt.NDArray[np.int64]:
     """Of what was found, that whose true score can reach the k-th best."""
+    held = scores.values(found)
     floor = np.partition(held, len(held) - k)[len(held) - k]
     close: npt.NDArray[np.int64] = found[held >= _reach(floor, error, below)]
     return close

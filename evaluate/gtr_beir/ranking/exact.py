@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,14 @@ from gtr_beir.ranking.kernels import dot_products
 _AT_ONCE = 1 << 16
 """Numbers that are gathered and widened at once: they stay in a core's own cache, so that memory is
 read once and nothing is written to it."""
-_SHARE = 4096
-"""Vectors that a thread measures at once."""
 
 
 class ExactScores:
     """Scores of some of the documents for some queries each; for one thread.
 
-    documents: float32[n, dim], contiguous; norms: float64[n], theirs; compiled: whether so many are
-    asked for that compiling a loop is worth it, where that can be done.
+    documents: float32[n, dim], contiguous; norms: float64[n], no less than their lengths;
+    compiled: whether so many are asked for that compiling a loop is worth it, where that can be
+    done.
     """
 
     def __init__(
@@ -113,21 +111,26 @@ def rounded_sum(values: list[float]) -> np.float32:
     return near if off == 0 else max(near, other) if off > 0 else min(near, other)
 
 
-def norms_of(
-    vectors: npt.NDArray[Any], pool: futures.Executor | None = None
-) -> npt.NDArray[np.float64]:
-    """float64[n]: lengths of float32[n, dim], right also where squares leave float32's range.
-    pool: of threads, who share it."""
+def norms_of(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """float64[n]: lengths of float32[n, dim], right also where squares leave float32's range."""
     norms = np.empty(len(vectors))
     step = max(1, _AT_ONCE // max(1, vectors.shape[1]))
-
-    def fill(first: int) -> None:
-        for start in range(first, min(first + _SHARE, len(vectors)), step):
-            stop = min(start + step, first + _SHARE)
-            wide = vectors[start:stop].astype(np.float64)
-            norms[start:stop] = np.sqrt(np.vecdot(wide, wide))
-
-    shares = range(0, len(vectors), _SHARE)
-    for _ in map(fill, shares) if pool is None else pool.map(fill, shares):
-        pass
+    for start in range(0, len(vectors), step):
+        wide = vectors[start : start + step].astype(np.float64)
+        norms[start : start + step] = np.sqrt(np.vecdot(wide, wide))
     return norms
+
+
+def norms_at_most(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """float64[n]: no less than the lengths of float32[n, dim], and hardly more; for bounds, and
+    several times as fast as `norms_of`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.vecdot(vectors, vectors)
+    # A sum of dim squares is off by dim 2^-24 of it; so little is lost to what is no normal number.
+    bounds: npt.NDArray[np.float64] = np.sqrt(squares.astype(np.float64)) * (
+        1 + vectors.shape[1] * 2.0**-22
+    )
+    exact = ~((squares > 1e-30) & (squares < 1e37))
+    if exact.any():
+        bounds[exact] = norms_of(vectors[exact]) * (1 + 2.0**-30)
+    return bounds

@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.errors import NumericalError
-from gtr_beir.ranking.candidates import Half, Single, worth_halving
-from gtr_beir.ranking.exact import ExactScores, norms_of
+from gtr_beir.ranking.candidates import Half, Single, shared, worth_halving
+from gtr_beir.ranking.exact import ExactScores, norms_at_most, norms_of
 
 _TILE_BYTES = 1 << 26
 """Scores held at once by all threads."""
@@ -225,7 +225,8 @@ class _Block:
     ):
         self._array = np.ascontiguousarray(documents)
         self._id_ranks, self._first_row, self._k = id_ranks, first_row, k
-        self._norms = norms_of(self._array, pool)
+        bounds = shared(pool, lambda rows: norms_at_most(self._array[rows]), self._array)
+        self._norms = np.concatenate(list(bounds))
         self._many = len(norms) * min(k, len(documents)) >= _WORTH_COMPILING
         largest, longest = float(self._norms.max()), float(norms.max())
         if not largest * longest < float(np.finfo(np.float32).max) / 2:
