@@ -193,8 +193,8 @@ def run_one(peer: str, folder: Path) -> None:
         "mteb": peers.MtebSearch,
     }
     given = [np.load(folder / f"{name}.npy") for name in ("d", "q", "relevant")]
-    # A small search first: libraries load parts of themselves when they are first used.
-    few = vectors(1100, given[0].shape[1], 3)
+    # A small search first: libraries load or compile parts of themselves when they are first used.
+    few = vectors(1100, given[0].shape[1], 600)
     classes[peer](few["d"], few["q"], few["relevant"]).run()
     system = classes[peer](*given)
     held = reset_peak()

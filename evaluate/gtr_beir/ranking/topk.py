@@ -30,8 +30,10 @@ from gtr_beir.errors import NumericalError
 from gtr_beir.ranking.candidates import Half, Single, shared, worth_halving
 from gtr_beir.ranking.exact import ExactScores, norms_at_most, norms_of
 
-_TILE_BYTES = 1 << 26
+_TILE_BYTES = 1 << 25
 """Scores held at once by all threads."""
+_MERGED = 128
+"""Queries whose rankings are merged at once."""
 
 _WORTH_COMPILING = 1 << 19
 """Documents that are scored exactly, of all queries."""
@@ -89,14 +91,22 @@ def merge(first: TopK | None, second: TopK, k: int) -> TopK:
     """The top k of two disjoint sets of documents."""
     if first is None:
         return second
-    return sort_and_cut(
-        TopK(
-            np.concatenate((first.rows, second.rows), axis=1),
-            np.concatenate((first.scores, second.scores), axis=1),
-            np.concatenate((first.id_ranks, second.id_ranks), axis=1),
-        ),
-        k,
-    )
+    width = min(k, first.rows.shape[1] + second.rows.shape[1])
+    merged = empty(len(first.rows), width)
+    # A few queries at a time: what is between is several times as large as the rankings.
+    for start in range(0, len(first.rows), _MERGED):
+        some = slice(start, start + _MERGED)
+        both = sort_and_cut(
+            TopK(
+                np.concatenate((first.rows[some], second.rows[some]), axis=1),
+                np.concatenate((first.scores[some], second.scores[some]), axis=1),
+                np.concatenate((first.id_ranks[some], second.id_ranks[some]), axis=1),
+            ),
+            k,
+        )
+        merged.rows[some], merged.scores[some] = both.rows, both.scores
+        merged.id_ranks[some] = both.id_ranks
+    return merged
 
 
 @dataclass(frozen=True)
