@@ -27,6 +27,7 @@ from measure import child, emit, machine_line, peak_mb, reset_peak, table, versi
 
 DEPTH, RELEVANT, BLOCK = 1000, 10, 65_536
 PEERS = ["ours", "faiss", "torch", "beir", "sentence-transformers", "mteb"]
+OURS_OTHERWISE = ["ours-in-single", "ours-without-numba"]
 COLUMNS = {
     "system": "s",
     "seconds": ".2f",
@@ -124,6 +125,26 @@ class Ours:
         return TopK(rows, np.asarray(scores), self.id_ranks[rows])
 
 
+class OursInSingle(Ours):
+    """As on a processor without bf16."""
+
+    def search(self) -> Any:
+        from gtr_beir.ranking import topk
+
+        topk.worth_halving = lambda *_: False
+        return super().search()
+
+
+class OursWithoutNumba(Ours):
+    """As without the extra `fast`."""
+
+    def search(self) -> Any:
+        from gtr_beir.ranking import exact
+
+        exact.dot_products = lambda: None  # type: ignore[attr-defined]
+        return super().search()
+
+
 class Faiss(Ours):
     """faiss's exact index of inner products, all queries at once."""
 
@@ -186,6 +207,8 @@ def run_one(peer: str, folder: Path) -> None:
     warnings.simplefilter("ignore")
     classes: dict[str, Any] = {
         "ours": Ours,
+        "ours-in-single": OursInSingle,
+        "ours-without-numba": OursWithoutNumba,
         "faiss": Faiss,
         "torch": Torch,
         "beir": peers.BeirSearch,
@@ -220,7 +243,9 @@ def main() -> None:
     parser.add_argument("--size", default="100000x384", help="documents x dimensions")
     parser.add_argument("--queries", type=int, default=1_000)
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the median is shown")
-    parser.add_argument("--peer", choices=PEERS, action="append", help="only these (repeatable)")
+    parser.add_argument(
+        "--peer", choices=PEERS + OURS_OTHERWISE, action="append", help="only these (repeatable)"
+    )
     parser.add_argument("--child", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -229,7 +254,7 @@ def main() -> None:
         return
     documents, dimension = (int(part) for part in options.size.split("x"))
     names = options.peer or PEERS
-    packages = {"ours": "torch", "faiss": "faiss-cpu"}
+    packages = {"faiss": "faiss-cpu", **dict.fromkeys(["ours", *OURS_OTHERWISE], "torch")}
     versions = version_line(*dict.fromkeys(packages.get(name, name) for name in names))
     print(f"{machine_line()}; {versions}")
     print(
