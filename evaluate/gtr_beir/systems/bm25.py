@@ -64,7 +64,8 @@ class Bm25Options(Options):
     )
     processes: int | None = option(
         None,
-        "number of processes that build an index (default: one for each core)",
+        "number of processes that build an index, and of threads that search it with numba "
+        "(default: one for each core)",
         parse=int,
         metavar="N",
         least=1,

@@ -20,6 +20,7 @@ from gtr_beir.progress import Progress
 from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import Found, SearchOptions
 from gtr_beir.systems.lucene.analysis import ANALYZER_VERSION, TermTable
+from gtr_beir.systems.lucene.loops import compiled
 from gtr_beir.systems.lucene.scoring import Parameters, field_statistics, term_statistics
 from gtr_beir.systems.lucene.search import BestDocuments, FieldScoring, Queries, score_segment
 from gtr_beir.systems.lucene.segment import MAXIMUM_DOCUMENTS, Segment, build_segment
@@ -27,6 +28,8 @@ from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks
 from gtr_beir.work.pool import in_processes
 from gtr_beir.work.store import BlockStore
 
+_WORTH_COMPILING = 1 << 28
+"""Queries times documents, which take about a second without compiled loops."""
 INDEX = "bm25"
 FIELDS = {"flat": ("contents",), "multifield": ("contents", "title")}
 """The fields of each mode; `contents` is title, newline and text in flat, else the text."""
@@ -73,13 +76,24 @@ def search_index(
     searching = Progress(
         f"{name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
     )
+    many = len(queries) * dataset.n_documents >= _WORTH_COMPILING
+    loops, threads = compiled() if many else None, processes or os.cpu_count() or 1
     for block, fields in zip(blocks, segments, strict=True):
         excluded = None
         if options.self_matches == "drop":
             inside = (dataset.self_rows >= block.start) & (dataset.self_rows < block.stop)
             excluded = np.where(inside, dataset.self_rows - block.start, -1).astype(np.int32)
         ranks = np.asarray(dataset.id_rank[block.start : block.stop])
-        score_segment(best, queries, fields, scorings, ranks, excluded=excluded)
+        score_segment(
+            best,
+            queries,
+            fields,
+            scorings,
+            ranks,
+            excluded=excluded,
+            loops=loops,
+            threads=threads,
+        )
         searching.advance(len(block))
     searching.finish()
     found = best.found()

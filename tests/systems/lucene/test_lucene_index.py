@@ -13,6 +13,7 @@ import pytest
 
 from gtr_beir.systems.lucene import search as search_module
 from gtr_beir.systems.lucene.analysis import TermTable, analyze, term_hash
+from gtr_beir.systems.lucene.loops import compiled
 from gtr_beir.systems.lucene.scoring import (
     FieldStatistics,
     Parameters,
@@ -30,6 +31,8 @@ from gtr_beir.systems.lucene.search import (
 )
 from gtr_beir.systems.lucene.segment import MAXIMUM_DOCUMENTS, Segment, build_segment
 from gtr_beir.systems.lucene.smallfloat import DECODED_LENGTHS, encode_lengths
+
+needs_numba = pytest.mark.skipif(compiled() is None, reason="numba is not installed")
 
 
 def search(
@@ -340,6 +343,63 @@ def test_fields_of_different_length_are_refused() -> None:
         score_segment(
             BestDocuments(1, 1), queries, segments, [scoring] * 2, np.zeros(1, dtype=np.int32)
         )
+
+
+@needs_numba
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (1e-30, 0.3)])
+def test_compiled_loops_give_the_same_bits(threads: int, weights: tuple[float, ...]) -> None:
+    """Also with own documents, several segments, no hit, and a score that vanishes."""
+    draw = np.random.default_rng(threads)
+    words = np.array([f"w{n}" for n in range(60)])
+    common = 1 / np.arange(1, 61)
+
+    def texts(count: int, longest: int) -> list[str]:
+        sizes = draw.integers(0, longest, count)
+        return [" ".join(draw.choice(words, size, p=common / common.sum())) for size in sizes]
+
+    fields, asked = [texts(900, 40), texts(900, 6)], [*texts(40, 9), "nothing"]
+    table = TermTable()
+    starts = range(0, 900, 250)
+    segments = []
+    for start in starts:
+        contents = build_segment(fields[0][start : start + 250], table=table)
+        title = build_segment(
+            fields[1][start : start + 250], left_out=contents["blank"], table=table
+        )
+        segments.append([Segment.of(contents), Segment.of(title)])
+    queries = Queries.of(asked)
+    scorings = [
+        FieldScoring.of(
+            queries,
+            field_statistics(of_field),
+            term_statistics(of_field, queries.hashes),
+            field_weight=weight,
+        )
+        for of_field, weight in zip(zip(*segments, strict=True), weights, strict=True)
+    ]
+    ranks = draw.permutation(900).astype(np.int32)
+    excluded = draw.integers(-1, 150, len(asked)).astype(np.int32)
+    found = []
+    for loops in (None, compiled()):
+        best = BestDocuments(len(asked), 25)
+        for start, of_fields in zip(starts, segments, strict=True):
+            own = ranks[start : start + 250]
+            score_segment(
+                best,
+                queries,
+                of_fields,
+                scorings,
+                own,
+                excluded=excluded,
+                loops=loops,
+                threads=threads,
+            )
+        found.append(best.found())
+    assert (found[0].id_ranks == found[1].id_ranks).all()
+    assert found[0].scores.tobytes() == found[1].scores.tobytes()
+    assert (found[0].id_ranks[-1] == -1).all()
+    assert (found[0].id_ranks[:40, 0] >= 0).any()
 
 
 def test_queries_share_clauses() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gtr_beir.systems.lucene.analysis import TermTable
+from gtr_beir.systems.lucene.loops import Loops, compiled
 from gtr_beir.systems.lucene.scoring import field_statistics, term_statistics
 from gtr_beir.systems.lucene.search import BestDocuments, FieldScoring, Queries, score_segment
 from gtr_beir.systems.lucene.segment import Segment, build_segment
@@ -46,6 +47,7 @@ def rank(
     query_ids: list[str],
     query_texts: list[str],
     size: int,
+    loops: Loops | None,
 ) -> tuple[int, dict[str, dict[str, float]]]:
     """Total terms of the first field, and the top 1000 without hits of the query's own id."""
     id_rank = np.argsort(np.argsort([identifier.encode() for identifier in document_ids]))
@@ -73,7 +75,7 @@ def rank(
         inside = (own >= start) & (own < start + len(of_fields[0]))
         excluded = np.where(inside, own - start, -1).astype(np.int32)
         ranks = id_rank[start : start + size]
-        score_segment(best, queries, of_fields, scorings, ranks, excluded=excluded)
+        score_segment(best, queries, of_fields, scorings, ranks, excluded=excluded, loops=loops)
     found = best.found()
     run = {
         query_id: {
@@ -88,7 +90,8 @@ def rank(
 
 @pytest.mark.parametrize("size", [65_536, 1024, 700])
 @pytest.mark.parametrize("name", ["flat", "multifield"])
-def test_scifact_equals_anserini(name: str, size: int) -> None:
+@pytest.mark.parametrize("loops", [None, compiled()], ids=["numpy", "numba"])
+def test_scifact_equals_anserini(name: str, size: int, loops: Loops | None) -> None:
     pytrec_eval = pytest.importorskip("pytrec_eval")
     documents = read("corpus.jsonl")
     qrels = read_qrels()
@@ -102,6 +105,7 @@ def test_scifact_equals_anserini(name: str, size: int) -> None:
         [query["_id"] for query in queries],
         [query["text"] for query in queries],
         size,
+        loops,
     )
     expected_terms, expected = ANSERINI[name]
     assert terms == expected_terms

@@ -15,6 +15,7 @@ terms' arrays in float64 and keeps the best.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.systems.lucene.analysis import TermTable
+from gtr_beir.systems.lucene.loops import Loops
 from gtr_beir.systems.lucene.scoring import (
     FieldStatistics,
     Parameters,
@@ -182,12 +184,15 @@ def score_segment(
     id_ranks: npt.NDArray[np.int32],
     *,
     excluded: npt.NDArray[np.int32] | None = None,
+    loops: Loops | None = None,
+    threads: int = 1,
 ) -> None:
     """Add one segment's documents to the best of each query.
 
     segments and scorings: one for each field, over the same n documents; id_ranks: int32[n], each
     document's place in id order, not negative; excluded: int32[Q], a document of this segment that
-    the query must not return (-1: none).
+    the query must not return (-1: none); loops: compiled ones, with which `threads` share the
+    queries.
     A document without any of the query's terms is never returned.
     """
     n_documents = len(id_ranks)
@@ -197,6 +202,16 @@ def score_segment(
         _FieldScores(queries, segment, scoring)
         for segment, scoring in zip(segments, scorings, strict=True)
     ]
+    if loops is not None:
+        found = _CompiledAdder(fields, loops)
+        shares = np.array_split(np.arange(len(queries)), threads)
+        with futures.ThreadPoolExecutor(threads) as pool:
+            for done in [
+                pool.submit(found.add_best, best, queries, share.tolist(), id_ranks, excluded)
+                for share in shares
+            ]:
+                done.result()
+        return
     adder = _Adder(fields, n_documents)
     for query in range(len(queries)):
         begin, end = queries.query_starts[query : query + 2]
@@ -208,8 +223,8 @@ def score_segment(
         floor = best.floor(query)
         if floor == _NO_FLOOR:
             floor = _guessed_floor(sums, best.k)
-        found = np.flatnonzero(sums >= floor)
-        best.add(query, sums[found].astype(np.float32), id_ranks[found])
+        reach = np.flatnonzero(sums >= floor)
+        best.add(query, sums[reach].astype(np.float32), id_ranks[reach])
 
 
 def _guessed_floor(sums: npt.NDArray[np.float64], k: int) -> float:
@@ -289,3 +304,38 @@ class _Adder:
         self._sums.fill(0.0)
         np.add.at(self._sums, self._documents[:size], self._scores[:size])
         return self._sums
+
+
+class _CompiledAdder:
+    """The same with compiled loops, which look only at documents that have a term of the query."""
+
+    def __init__(self, fields: Sequence[_FieldScores], loops: Loops):
+        self._fields, self._loops = fields, loops
+        missing = (0, 0, -1)
+        self._spans = [
+            np.array([span or missing for span in field.spans], dtype=np.int64).reshape(-1, 3)
+            for field in fields
+        ]
+
+    def add_best(
+        self,
+        best: BestDocuments,
+        queries: Queries,
+        numbers: Sequence[int],
+        id_ranks: npt.NDArray[np.int32],
+        excluded: npt.NDArray[np.int32] | None,
+    ) -> None:
+        """Add the segment's documents to the best of these queries; for one thread."""
+        sums = np.zeros(len(id_ranks))
+        touched, found = (np.empty(len(id_ranks), dtype=np.int32) for _ in range(2))
+        for query in numbers:
+            clauses = queries.query_clauses[slice(*queries.query_starts[query : query + 2])]
+            count = 0
+            for field, spans in zip(self._fields, self._spans, strict=True):
+                count = self._loops.add(
+                    sums, touched, count, field.documents, field.scores, spans, clauses
+                )
+            if excluded is not None and excluded[query] != NO_DOCUMENT:
+                sums[excluded[query]] = 0.0
+            values = self._loops.select(sums, touched, count, best.floor(query), found)
+            best.add(query, values.astype(np.float32), id_ranks[found[: len(values)]])
