@@ -57,13 +57,15 @@ def run_ours(store: Path, name: str, scratch: Path, processes: int) -> dict[str,
     dataset = Dataset(store / name)
     options = SearchOptions(work_dir=scratch, k=DEPTH)
     with TreeMemory() as memory:
-        found = load_system("bm25-flat", processes=processes).search(dataset, options)
-    seconds = found.facts["seconds"]
+        system = load_system("bm25-flat", processes=processes)
+        indexed = system.search(dataset, options).facts["seconds"]["index"]
+        # Loops are compiled by now, as the peer's are.
+        found = system.search(dataset, options)
     ndcg = measures.mean(measures.per_query(found.run, dataset))["ndcg@10"]
     return {
         "documents": dataset.n_documents,
-        "index": seconds["index"],
-        "search": seconds["search"],
+        "index": indexed,
+        "search": found.facts["seconds"]["search"],
         "queries": len(dataset.query_ids),
         "disk": folder_size(dataset.path / INDEX),
         "ndcg": ndcg,
