@@ -17,7 +17,6 @@ with different floors or none: merged, they give the same top k.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from concurrent import futures
 from dataclasses import dataclass
@@ -243,10 +242,8 @@ class _Block:
             raise NumericalError("a score is not finite; the vectors or the queries hold NaN")
         self._single = Single(self._array, largest, device)
         self._half: Half | None = None
-        if worth_halving(device, longest * largest):
-            # Vectors that leave its range are multiplied in single precision.
-            with contextlib.suppress(OverflowError):
-                self._half = Half(self._array, largest, pool)
+        if worth_halving(device, max(largest, longest)):
+            self._half = Half(self._array, largest, pool)
         self.score_bytes = 4 if self._half is None else 2
 
     def search(
