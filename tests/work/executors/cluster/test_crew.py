@@ -83,12 +83,12 @@ def asks_once(hired: Hired) -> Life:
 
 
 class Seen:
-    def __init__(self, ray: Told, monkeypatch: pytest.MonkeyPatch):
+    def __init__(self, ray: Told, monkeypatch: pytest.MonkeyPatch, cpus: float | None = None):
         monkeypatch.setattr("gtr_beir.work.executors.cluster.reaching.LOOK", 0.01)
         monkeypatch.setattr(room, "LOOK", 0.01)
         self.said: list[str] = []
         self.lost: list[str] = []
-        wanted: Any = Wanted("somewhere:1")
+        wanted: Any = Wanted("somewhere:1", cpus=cpus)
         self.crew = Crew(
             ray,  # type: ignore[arg-type]
             wanted,
@@ -187,3 +187,48 @@ def test_answers_to_an_earlier_search_are_not_taken(monkeypatch: pytest.MonkeyPa
     seen.crew.begin(0.0, again=True)
     assert hired.life is not before
     assert hired.awaited is None
+
+
+def test_a_manager_that_was_away_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked before has been answered meanwhile."""
+    monkeypatch.setattr(room, "UNHEARD", 0.2)
+    ray = Told()
+    ray.answers[1, "prepare"] = "ready"
+    seen = Seen(ray, monkeypatch)
+    seen.go_on(0.1)
+    (hired,) = seen.crew.hired.values()
+    assert hired.asked is not None
+    time.sleep(0.5)
+    ray.answers[1, "told"] = (7, 1)
+    seen.go_on(0.1)
+    assert seen.lost == []
+
+
+def test_who_is_at_work_on_a_node_that_is_left_out_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Told()
+    ray.answers[1, "prepare"] = "has no memory left"
+    seen = Seen(ray, monkeypatch, cpus=1)
+    seen.go_on(0.2)
+    assert seen.said == ["left out: n0 has no memory left"]
+    assert list(seen.crew.hired) == ["2"]
+    ray.answers[2, "prepare"] = "ready"
+    seen.go_on(0.1)
+    seen.crew.begin(0.0, again=True)
+    seen.go_on(0.1)
+    assert list(seen.crew.hired) == ["2"], "and in the next search of this system"
+
+
+def test_one_result_is_taken_at_a_time_and_words_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Told(nodes=3)
+    ray.answers = {(n, "prepare"): "ready" for n in (1, 2, 3)}
+    seen = Seen(ray, monkeypatch)
+    seen.go_on(0.2)
+    ray.answers = {(n, "do"): "result" for n in (1, 2, 3)} | {(3, "told"): (7, 2)}
+    for hired in seen.crew.hired.values():
+        hired.asked = (3, "told") if hired.name == "3" else None
+    taken: list[Any] = []
+    real = ray.get
+    ray.get = lambda reference: taken.append(reference) or real(reference)  # type: ignore[method-assign, func-returns-value]
+    list(seen.crew.answers(0.01))
+    assert taken[0] == (3, "told")
+    assert len(taken) == 2

@@ -65,3 +65,33 @@ def test_what_was_said_before_the_end_is_heard() -> None:
     assert heard(here) == ("failed", "a sentence", None)
     with pytest.raises(EOFError):
         heard(here)
+
+
+def test_few_messages_with_data_are_held_and_closing_waits_for_none() -> None:
+    here, there = (Pipe(end) for end in multiprocessing.Pipe())
+    for number in range(9):
+        there.send("done", number, bytes(1 << 16))
+    there.send("state")
+    time.sleep(0.5)
+    held = here._in.qsize()
+    assert held == 4
+    assert [heard(here) for _ in range(3)][2][1] == 2  # type: ignore[index]
+    start = time.monotonic()
+    here.close()
+    there.close()
+    assert time.monotonic() - start < 5
+    rest = [heard(here)]
+    while rest[-1] is not None:
+        try:
+            rest.append(here.heard(0))
+        except EOFError:
+            break
+    assert len(rest) >= 4
+
+
+def test_all_of_many_messages_with_data_come() -> None:
+    here, there = (Pipe(end) for end in multiprocessing.Pipe())
+    for number in range(50):
+        there.send("done", number, bytes([number]) * 1000)
+    found = [heard(here) for _ in range(50)]
+    assert [each.value for each in found if each is not None] == list(range(50))

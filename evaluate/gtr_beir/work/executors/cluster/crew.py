@@ -145,7 +145,8 @@ class Crew:
                 for _ in range(node.slots - there):
                     self._hire(where, node)
         possible = any(n.slots and not n.left_out for w, n in self._nodes.items() if w in alive)
-        if possible or any(hired.ready for hired in self.hired.values()):
+        # Of a node that is left out, others may be at work.
+        if possible or self.hired:
             self._someone = time.monotonic()
         elif self._refusals and nodes:
             raise ClusterError(f"no node of the cluster can do it: {self._refusals[-1]}")
@@ -161,8 +162,8 @@ class Crew:
                 self._ask_how_far(hired)
 
     def answers(self, seconds: float) -> Iterator[tuple[int, int]]:
-        """Wait for whatever comes first, and take all that is there. Gives the task that a worker
-        is at, and how much of it is done."""
+        """Wait for whatever comes first, and take what is there. Gives the task that a worker is
+        at, and how much of it is done."""
         awaited: dict[Any, Hired] = {}
         for hired in self.hired.values():
             awaiting = (each for each in (hired.awaited, hired.asked) if each is not None)
@@ -174,11 +175,15 @@ class Crew:
         ready, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
         if ready and len(references) > 1:
             ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-        for reference in ready:
+        # To take a result may last: one at a time, after all who say how far they are.
+        asked = [each for each in ready if each == awaited[each].asked]
+        for reference in asked + [each for each in ready if each not in asked][:1]:
             hired = awaited[reference]
             if hired.name not in self.hired:
                 continue
             main = reference == hired.awaited
+            if not main:
+                hired.asked = None
             try:
                 value = self._ray.get(reference)
             except self._ray.exceptions.RayTaskError as error:
@@ -191,7 +196,7 @@ class Crew:
             if main:
                 self._ask(hired, value)
             else:
-                hired.asked, hired.heard = None, True
+                hired.heard = True
                 self._is_at(hired, value)
                 yield value
 
@@ -217,7 +222,9 @@ class Crew:
         now = time.monotonic()
         if hired.asked is not None:
             # Whoever computes answers nevertheless, beside it; loading may hold it up.
-            if hired.task >= 0 and now - hired.asked_at > UNHEARD:
+            late = now - max(hired.asked_at, hired.far_since) > UNHEARD
+            # This process may have been away, and the answer be there.
+            if hired.task >= 0 and late and not self._ray.wait([hired.asked], timeout=0)[0]:
                 self._fallen(hired, f"no answer for {UNHEARD:.0f} s")
                 return
         elif hired.awaited is not None and now - hired.asked_at > 1.0:
@@ -274,7 +281,7 @@ class Crew:
         node.deaths += 1
         if node.deaths >= _DEATHS:
             self._leave_out(node, f"lost its worker {node.deaths} times ({why})")
-        else:
+        elif not node.left_out:
             self._say(f"the worker on {node.name} died ({why}); another one takes its place")
 
     def _fallen(self, hired: Hired, why: str) -> None:

@@ -142,6 +142,7 @@ class OnRay:
         given: dict[int, T] = {}
         room = 0
         ended = dry = False
+        waiting = True
         later = 0.0
         traffic = _Traffic()
         while not ended or given:
@@ -150,10 +151,11 @@ class OnRay:
             if message is None:
                 progress.advance(0)
             elif message.kind == "state":
-                if not room:
+                room, hosts, hired, passed = message.value
+                if waiting:
                     # Until somebody is ready, what is done says nothing of the rate.
                     progress.at_work()
-                room, hosts, hired, passed = message.value
+                waiting = waiting and not room
                 progress.beside(traffic.shown(hosts, hired, passed))
             elif message.kind == "did":
                 progress.advance(message.value)
@@ -250,7 +252,7 @@ class _Manager:
         far.close()
         self._pipe = Pipe(near)
         self.send = self._pipe.send
-        self._heard_at = time.monotonic()
+        self._quiet = 0.0
 
     @property
     def waits(self) -> bool:
@@ -267,16 +269,16 @@ class _Manager:
                 f"Ray ended its process, perhaps because {self._cluster} is gone; run the same "
                 "command again: what was done is kept"
             ) from error
-        now = time.monotonic()
         if message is None:
-            # Of a process that was stopped itself, what came meanwhile is heard after a pause.
-            if seconds and now - self._heard_at > SILENT:
+            # What counts is the time that was waited: this process may have been stopped.
+            self._quiet += seconds
+            if self._quiet > SILENT:
                 raise self._failed(
                     f"{self._cluster} has not answered for {SILENT:.0f} s; run "
                     "the same command again when it is back: what was done is kept"
                 )
             return None
-        self._heard_at = now
+        self._quiet = 0.0
         if message.kind == "failed":
             raise self._failed(message.value)
         return message

@@ -42,7 +42,8 @@ def manage(connection: Connection, parent: int, wanted: Wanted, log: Path) -> No
     except ClusterError as end:
         pipe.send("failed", str(end))
     except EOFError:
-        dying.join()
+        dying.join(_LAST_WORDS)
+        pipe.send("failed", "the process that speaks with Ray lost the line to this one")
     except BaseException as error:
         why = (
             f"Ray failed, perhaps because the cluster is gone ({short(error)}); run the same "
@@ -85,7 +86,8 @@ class _Manager:
     def live(self) -> None:
         """Until the driver says that it is over. ClusterError; EOFError if the driver died."""
         while True:
-            while (message := self._pipe.heard(0)) is not None:
+            # One a turn: to hand a task to Ray may last, and the driver waits for a word.
+            if (message := self._pipe.heard(0)) is not None:
                 if message.kind == "end":
                     self._crew.leave()
                     time.sleep(0.1)
@@ -93,12 +95,12 @@ class _Manager:
                     return
                 self._hear(message)
             if self._searching is None:
-                time.sleep(0.01)
+                time.sleep(0.0 if self._pipe.waits else 0.01)
             else:
                 self._crew.gather()
                 self._crew.get_on()
                 # A short wait, since a task of the driver's may come meanwhile.
-                for task, told in self._crew.answers(0.05):
+                for task, told in self._crew.answers(0.0 if self._pipe.waits else 0.05):
                     self._searching.is_at(task, told)
             self._speak()
 

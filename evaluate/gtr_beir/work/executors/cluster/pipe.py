@@ -14,6 +14,9 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+_HELD = 4
+"""Messages with data that wait to be heard: a result with vectors is 200 MB."""
+
 
 class Message(NamedTuple):
     """kind: what it is; value: pickled on the way; data: bytes that go as they are."""
@@ -24,9 +27,13 @@ class Message(NamedTuple):
 
 
 class Pipe:
-    """One end, of a duplex connection, which it takes over."""
+    """One end, of a duplex connection, which it takes over.
+
+    Messages with data are received only while few of them have not been heard yet.
+    """
 
     def __init__(self, connection: Connection):
+        self._few = threading.Semaphore(_HELD)
         self._connection, self._number = connection, connection.fileno()
         self._out: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._in: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -53,6 +60,8 @@ class Pipe:
         if message is None:
             self._in.put(None)
             raise EOFError
+        if message.data is not None:
+            self._few.release()
         return message
 
     def finish(self, seconds: float) -> None:
@@ -63,24 +72,41 @@ class Pipe:
     def close(self) -> None:
         """Nobody can hear or say anything more, at either end."""
         self._out.put(None)
-        # Closing alone would leave threads that read or write where they are.
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._number)) as line:
-            line.shutdown(socket.SHUT_RDWR)
+        self._cut()
+        self._few.release()
         self._sender.join()
         self._receiver.join()
         self._connection.close()
 
+    def _cut(self) -> None:
+        # Closing alone would leave threads that read or write where they are.
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._number)) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
     def _send(self) -> None:
-        # An end that has gone: it says why before, or the other hears that it ended.
-        with contextlib.suppress(OSError):
-            while (message := self._out.get()) is not None:
-                self._connection.send((message.kind, message.value, message.data is not None))
-                if message.data is not None:
-                    self._connection.send_bytes(memoryview(message.data))
+        try:
+            # An end that has gone: it says why before, or the other hears that it ended.
+            with contextlib.suppress(OSError):
+                while (message := self._out.get()) is not None:
+                    more = message.data is not None
+                    self._connection.send((message.kind, message.value, more))
+                    if more:
+                        self._connection.send_bytes(memoryview(message.data))
+                return
+        except BaseException:
+            # Such as no memory: what was begun cannot be ended, and the other end must not wait.
+            self._cut()
+            raise
 
     def _receive(self) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            while True:
-                kind, value, more = self._connection.recv()
-                self._in.put(Message(kind, value, self._connection.recv_bytes() if more else None))
-        self._in.put(None)
+        try:
+            with contextlib.suppress(OSError, EOFError):
+                while True:
+                    kind, value, more = self._connection.recv()
+                    if more:
+                        self._few.acquire()
+                    data = self._connection.recv_bytes() if more else None
+                    self._in.put(Message(kind, value, data))
+                    del data
+        finally:
+            self._in.put(None)

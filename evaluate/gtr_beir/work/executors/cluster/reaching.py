@@ -19,6 +19,8 @@ HEAD_SILENT = 30.0
 """Seconds without an answer from the head of the cluster, after which it is taken for gone."""
 LOOK = 2.0
 """Seconds between two looks at the nodes."""
+_AWAY = 5.0
+"""Seconds between two questions for the nodes, after which this process was at something else."""
 
 
 @dataclass(frozen=True)
@@ -97,20 +99,26 @@ class Head:
 
     def __init__(self, ray: ModuleType):
         self._ray = ray
-        self._seen: tuple[float, Sequence[Mapping[str, Any]]] = time.monotonic(), ()
+        self._called = time.monotonic()
+        self._seen: tuple[float, Sequence[Mapping[str, Any]]] = self._called, ()
         threading.Thread(target=self._look, daemon=True).start()
 
     def nodes(self) -> tuple[float, Sequence[Mapping[str, Any]]]:
         """When it last answered, and the nodes that were alive then, as Ray describes them.
         ClusterError if that is too long ago."""
-        seen, _ = found = self._seen
-        silent = time.monotonic() - seen
+        now, (seen, nodes) = time.monotonic(), self._seen
+        if now - self._called > _AWAY:
+            # This process was stopped, not the head: what it missed counts for nothing.
+            seen += now - self._called
+            self._seen = seen, nodes
+        self._called = now
+        silent = now - seen
         if silent > HEAD_SILENT:
             raise ClusterError(
                 f"the head of the Ray cluster has not answered for {silent:.0f} s; run the same "
                 "command again when it is back: what was done is kept"
             )
-        return found
+        return seen, nodes
 
     def _look(self) -> None:
         while True:

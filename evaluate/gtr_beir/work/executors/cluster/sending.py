@@ -20,7 +20,7 @@ class Sender:
 
     def __init__(self, put: Callable[[bytes], Any]):
         self._put = put
-        self._known: dict[str, Folder | OSError] = {}
+        self._known: dict[str, Folder | Exception] = {}
         """Folders by their paths, with hashes; why one could not be read."""
         self._parts: dict[tuple[str, str, int], Any] = {}
 
@@ -33,7 +33,7 @@ class Sender:
         for path in paths:
             try:
                 self._known[path] = Folder.of(Path(path))
-            except OSError as error:
+            except Exception as error:
                 self._known[path] = error
 
     def send(self, path: str, hired: Hired) -> Generator[Any, Any, None]:
@@ -42,8 +42,8 @@ class Sender:
         node, actor = hired.node, hired.actor
         while path not in node.folders:
             folder = self._known.get(path)
-            if isinstance(folder, OSError):
-                raise ClusterError(f"{path} cannot be read to be sent ({folder})")
+            if isinstance(folder, Exception):
+                raise _unreadable(path, folder)
             if folder is None or node.busy:
                 yield None
                 continue
@@ -53,7 +53,10 @@ class Sender:
                 place = yield actor.place_of.remote(folder.digest, files)
                 if place is None:
                     for name, start, stop in folder.parts():
-                        part = self._part(folder, name, start, stop)
+                        try:
+                            part = self._part(folder, name, start, stop)
+                        except OSError as error:
+                            raise _unreadable(path, error) from error
                         yield actor.receive.remote(folder.digest, name, start, part)
                     place = yield actor.received.remote(folder.digest, files)
                 if place is None:
@@ -69,3 +72,7 @@ class Sender:
             while len(self._parts) > _PARTS:
                 del self._parts[next(iter(self._parts))]
         return self._parts[key]
+
+
+def _unreadable(path: str, error: Exception) -> ClusterError:
+    return ClusterError(f"{path} cannot be read to be sent ({error})")
