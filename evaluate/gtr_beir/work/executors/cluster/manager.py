@@ -27,6 +27,8 @@ _SPEAK = 2.0
 """Seconds between two words to the driver, at most."""
 _PATIENCE = 30.0
 """Seconds until it is said that workers do not begin."""
+_FAREWELL = 20.0
+"""Seconds that it takes at most to leave with a driver that died."""
 _LAST_WORDS = 5.0
 """Seconds that the driver has to take them."""
 
@@ -42,7 +44,8 @@ def manage(connection: Connection, parent: int, wanted: Wanted, log: Path) -> No
     except ClusterError as end:
         pipe.send("failed", str(end))
     except EOFError:
-        dying.join(_LAST_WORDS)
+        # The driver died, as a rule: this process ends with it.
+        dying.join(_FAREWELL)
         pipe.send("failed", "the process that speaks with Ray lost the line to this one")
     except BaseException as error:
         why = (
