@@ -140,9 +140,11 @@ def test_workers_share_whole_blocks_and_the_driver_is_the_limit(folders: Path) -
     out, back = ten.traffic
     assert out == entry.text_bytes > 100e6
     assert back == ten.disk > 4 * 768 * entry.documents
-    assert ten.seconds == pytest.approx(one.seconds * 5 / 41, rel=0.5), "rates are measured"
+    # Each plan measures rates of its own.
+    alone = ten.datasets[0].seconds
+    assert ten.seconds == pytest.approx(max(alone * 5 / 41, ten.driver_seconds))
     assert hundred.most_blocks == 41
-    assert hundred.fed == pytest.approx(one.fed, rel=0.5)
+    assert hundred.fed == pytest.approx(hundred.datasets[0].seconds / hundred.driver_seconds)
     # 1.0 s of a core for 6,980 queries on 65,536 texts of 700 characters, 0.8 s of them ranking.
     assert 0.5 < one.driver_seconds / 41 < 2
 

@@ -96,10 +96,10 @@ class DatasetPlan:
         return -(-self.blocks // workers) / self.blocks
 
 
-_TEXTS_A_SECOND, _VECTORS_A_SECOND = 290e6, 265e6
+_TEXTS_A_SECOND, _VECTORS_A_SECOND = 208e6, 195e6
 """Bytes of texts that a driver's one core sends out in a second, and of vectors that it keeps: from
 `benchmarks/cluster.py --only rate` (docs/cluster.md), as is the next."""
-_SECONDS_A_RANK = 1.23e-7
+_SECONDS_A_RANK = 1.19e-7
 """To take in a block's ranking, for each query and place."""
 
 
