@@ -28,6 +28,7 @@ import numpy.typing as npt
 from gtr_beir.errors import NumericalError
 from gtr_beir.ranking.candidates import Half, Single, shared, worth_halving
 from gtr_beir.ranking.exact import ExactScores, norms_at_most, norms_of
+from gtr_beir.ranking.kernels import dot_products
 
 _TILE_BYTES = 1 << 25
 """Scores held at once by all threads."""
@@ -182,10 +183,9 @@ def dense_top_k(
     # Each thread works alone on its own queries: threads that meet after every small step, as
     # torch's own do, wait for each other most of the time.
     threads = torch.get_num_threads()
-    with futures.ThreadPoolExecutor(
-        threads, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        try:
+    pools = futures.ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        with pools as pool:
             block = _Block(documents, np.asarray(id_ranks), first_row, k, device, norms, pool)
             tile = _TILE_BYTES // block.score_bytes // len(documents) // threads
             tile = max(1, min(tile, -(-len(queries) // threads)))
@@ -197,8 +197,9 @@ def dense_top_k(
 
             for done in [pool.submit(work, start) for start in range(0, len(queries), tile)]:
                 done.result()
-        finally:
-            torch.set_num_threads(threads)
+    finally:
+        # Once no thread of the pool can begin any more.
+        torch.set_num_threads(threads)
     return best
 
 
@@ -237,6 +238,9 @@ class _Block:
         bounds = shared(pool, lambda rows: norms_at_most(self._array[rows]), self._array)
         self._norms = np.concatenate(list(bounds))
         self._many = len(norms) * min(k, len(documents)) >= _WORTH_COMPILING
+        if self._many:
+            # Once, before threads ask for it at the same time.
+            dot_products()
         largest, longest = float(self._norms.max()), float(norms.max())
         if not largest * longest < float(np.finfo(np.float32).max) / 2:
             raise NumericalError("a score is not finite; the vectors or the queries hold NaN")
