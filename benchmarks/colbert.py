@@ -296,7 +296,7 @@ def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str,
     from gtr_beir.systems.base import SearchOptions
     from gtr_beir.systems.colbert_search import ColbertWork
     from gtr_beir.systems.options import EncoderOptions
-    from gtr_beir.systems.sharing import search_with
+    from gtr_beir.systems.sharing import SharedSearch
 
     source = folder / "source"
     (source / "qrels").mkdir(parents=True)
@@ -324,7 +324,7 @@ def _made_up(folder: Path, documents: int, count: int, device: str) -> dict[str,
             return ColbertWork(encoder, asked, settings={"vectors": "made up"}, keep=keep)
 
     each = [EncoderOptions()]
-    found, _, facts = search_with(System(), "made up", each, dataset, options, progress)
+    found, _, facts = SharedSearch(System(), "made up", each, dataset, options, progress).run()
     seconds = time.perf_counter() - start
     work = 2 * DIMENSION * len(found.queries["vectors"]) * facts["document_tokens"]
     return {

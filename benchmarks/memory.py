@@ -154,7 +154,7 @@ def run_search(datasets: Path, results: Path) -> dict[str, Any]:
     from gtr_beir.systems.base import SearchOptions
     from gtr_beir.systems.dense_search import DenseWork
     from gtr_beir.systems.options import EncoderOptions
-    from gtr_beir.systems.sharing import search_with
+    from gtr_beir.systems.sharing import SharedSearch
 
     dataset = Dataset(datasets / "made-up")
     encoder = GivenVectors()
@@ -174,7 +174,7 @@ def run_search(datasets: Path, results: Path) -> dict[str, Any]:
             )
 
     each = [EncoderOptions()]
-    _, run, facts = search_with(System(), "given", each, dataset, options, progress)
+    _, run, facts = SharedSearch(System(), "given", each, dataset, options, progress).run()
     means = measures.mean(measures.per_query(run, dataset))
     run.write(results / "run.trec.gz", dataset, tag="given")
     return {

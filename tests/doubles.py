@@ -24,7 +24,7 @@ from gtr_beir.systems.block_work import Asked, Keep, keep_nothing
 from gtr_beir.systems.dense import DenseOptions
 from gtr_beir.systems.dense_search import DenseWork
 from gtr_beir.systems.options import EncoderOptions, Options
-from gtr_beir.systems.sharing import search_with
+from gtr_beir.systems.sharing import SharedSearch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -123,7 +123,7 @@ class WordSystem:
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         progress = Progress("words", dataset.n_documents, "documents", quiet=True)
         each = [EncoderOptions()]
-        _, run, facts = search_with(self, "words", each, dataset, options, progress)
+        _, run, facts = SharedSearch(self, "words", each, dataset, options, progress).run()
         return Found(run, facts)
 
     def work(self, asked: Asked, keep: Keep = keep_nothing) -> DenseWork:

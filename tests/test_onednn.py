@@ -229,3 +229,22 @@ def test_there_is_no_other_door() -> None:
         if "ops.mkldnn" in path.read_text(encoding="utf-8")
     }
     assert found == {"onednn.py"}
+
+
+@pytest.mark.parametrize("part", [1, 8, 16, 64, 512])
+def test_parts_of_sums_that_are_kept_in_bf16_are_noticed(part: int) -> None:
+    def product(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(len(one), other.shape[1]).bfloat16()
+        for start in range(0, one.shape[1], part):
+            some = slice(start, start + part)
+            total = (total.float() + one[:, some].float() @ other[some].float()).bfloat16()
+        return total
+
+    assert not onednn.summed_in_single(product)
+
+
+def test_sums_in_single_precision_in_any_order_are_right() -> None:
+    def product(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return (one.float().flip(1) @ other.float().flip(0)).bfloat16()
+
+    assert onednn.summed_in_single(product)

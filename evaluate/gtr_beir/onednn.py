@@ -9,6 +9,7 @@ they gave the same values as torch's public product.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional
@@ -74,6 +75,20 @@ def multiplies_bf16() -> bool:
 def sums_bf16_in_single() -> bool:
     """Whether torch's public product of bf16 is summed in single precision and rounded once: probed
     once a process."""
-    # 256 + 1 is 256 in bf16, so a sum that is kept in it stays there.
-    ones = torch.ones((16, 4096), dtype=torch.bfloat16)
-    return bool((ones @ ones.T == 4096).all())
+    return summed_in_single(torch.matmul)
+
+
+def summed_in_single(product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> bool:
+    """Whether a product of two matrices of bf16 is."""
+    values = torch.randn((17, 4096), generator=torch.Generator().manual_seed(0)).bfloat16()
+    wide = values.double()
+    # Of random values a sum in single precision is off by far less than this part of its bound,
+    # and one of which a part was kept in bf16 by more.
+    lengths = wide.norm(dim=1)
+    off = 4096 * 2.0**-24 / 32 * lengths[:, None] * lengths
+    for rows in (1, 16):
+        expected = wide[:rows] @ wide.T
+        found = product(values[:rows], values.T).double()
+        if bool(((found - expected).abs() > off[:rows] + 2.0**-8 * expected.abs()).any()):
+            return False
+    return True

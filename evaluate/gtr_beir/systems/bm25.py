@@ -6,7 +6,6 @@ are added.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -83,6 +82,7 @@ class Bm25:
         from gtr_beir.systems.bm25_index import FIELDS
         from gtr_beir.systems.lucene.analysis import ANALYZER_VERSION
         from gtr_beir.systems.lucene.scoring import Parameters
+        from gtr_beir.systems.lucene.search import MAXIMUM_WEIGHT
 
         self._mode = name.removeprefix("bm25-")
         self._processes = options.processes
@@ -93,8 +93,10 @@ class Bm25:
                 f"{name} has no field {', '.join(sorted(unknown))}; it has {', '.join(weights)}"
             )
         weights |= options.field_weights or {}
-        if not all(0 < weight < math.inf for weight in weights.values()):
-            raise UsageError(f"the weights of {name}'s fields must be finite and above 0")
+        if not all(0 < weight < MAXIMUM_WEIGHT for weight in weights.values()):
+            raise UsageError(
+                f"the weights of {name}'s fields must be above 0 and below {MAXIMUM_WEIGHT:g}"
+            )
         try:
             self._parameters = Parameters(
                 k1=options.k1,

@@ -114,10 +114,12 @@ class DenseSystem:
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Encode what is not encoded yet, search every block exactly, merge."""
-        from gtr_beir.systems.sharing import progress_of, search_with
+        from gtr_beir.systems.sharing import SharedSearch, progress_of
 
         progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
-        work, run, facts = search_with(self, self._asked, self._each, dataset, options, progress)
+        work, run, facts = SharedSearch(
+            self, self._asked, self._each, dataset, options, progress
+        ).run()
         facts |= {
             "given": self._asked,
             **({} if self.options.tokenizer is None else {"tokenizer": self.options.tokenizer}),
@@ -136,10 +138,12 @@ class DenseSystem:
 
     def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
         """The blocks of a shard, without a run."""
-        from gtr_beir.systems.sharing import do_shard_with, progress_of
+        from gtr_beir.systems.sharing import SharedSearch, progress_of
 
         progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
-        return do_shard_with(self, self._asked, self._each, dataset, options, progress, shard)
+        return SharedSearch(self, self._asked, self._each, dataset, options, progress).do_shard(
+            shard
+        )
 
     def work(self, asked: Asked, keep: Keep | None = None) -> DenseWork:
         """The search of a block, ready for any block: queries encoded, or found by `keep`."""

@@ -1,6 +1,7 @@
 """Who does a search, and what each worker is prepared from.
 
-This process does it, processes of this machine, or workers elsewhere."""
+This process does it, processes of this machine, or workers elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
@@ -29,6 +30,7 @@ from gtr_beir.work.executors.processes import Processes
 from gtr_beir.work.store import BlockStore
 
 Chosen = TypeVar("Chosen", bound=EncoderOptions)
+W = TypeVar("W", bound=BlockWork)
 W_co = TypeVar("W_co", bound=BlockWork, covariant=True)
 
 
@@ -69,76 +71,65 @@ def progress_of(
     return progress
 
 
-def search_with(
-    system: SharedSystem[W_co],
-    name: str,
-    each: Sequence[EncoderOptions],
-    dataset: Dataset,
-    options: SearchOptions,
-    progress: Progress,
-) -> tuple[W_co, Run, dict[str, Any]]:
-    """Search with this process on the first device and one more process for each of the others."""
-    with _begun(system, name, each, dataset, options, progress) as (work, search, executor, job):
-        run, facts = search.run(executor, job)
-    if executor.hands:
-        facts["workers"] = [asdict(hand) for hand in executor.hands.values()]
-    return work, run, facts
+@dataclass(frozen=True)
+class SharedSearch(Generic[W]):
+    """A search by this process on the first device and one more process for each of the others, or
+    by the executor that the options name. name: that the system was asked for by."""
 
+    system: SharedSystem[W]
+    name: str
+    each: Sequence[EncoderOptions]
+    dataset: Dataset
+    options: SearchOptions
+    progress: Progress
 
-def do_shard_with(
-    system: SharedSystem[W_co],
-    name: str,
-    each: Sequence[EncoderOptions],
-    dataset: Dataset,
-    options: SearchOptions,
-    progress: Progress,
-    shard: Shard,
-) -> ShardDone:
-    """The blocks of a shard, as `search_with` does all of them."""
-    with _begun(system, name, each, dataset, options, progress) as (_, search, executor, job):
-        return search.do_shard(shard, executor, job)
+    def run(self) -> tuple[W, Run, dict[str, Any]]:
+        """All blocks, merged: what did them here, the run, and facts for the record."""
+        with self._begun() as (work, search, executor, job):
+            run, facts = search.run(executor, job)
+        if executor.hands:
+            facts["workers"] = [asdict(hand) for hand in executor.hands.values()]
+        return work, run, facts
 
+    def do_shard(self, shard: Shard) -> ShardDone:
+        """The blocks of a shard."""
+        with self._begun() as (_, search, executor, job):
+            return search.do_shard(shard, executor, job)
 
-@contextmanager
-def _begun(
-    system: SharedSystem[W_co],
-    name: str,
-    each: Sequence[EncoderOptions],
-    dataset: Dataset,
-    options: SearchOptions,
-    progress: Progress,
-) -> Iterator[tuple[W_co, BlockSearch, Executor, BlockJob]]:
-    """The search, and who does it."""
-    store = BlockStore(options.work_dir, progress.say)
-    asked = Asked.of(dataset, options)
-    work = system.work(asked, store.get_or_compute)
-    search = BlockSearch(dataset, options, store, progress, work)
+    @contextmanager
+    def _begun(self) -> Iterator[tuple[W, BlockSearch, Executor, BlockJob]]:
+        """The search, and who does it."""
+        each = self.each
+        store = BlockStore(self.options.work_dir, self.progress.say)
+        asked = Asked.of(self.dataset, self.options)
+        work = self.system.work(asked, store.get_or_compute)
+        search = BlockSearch(self.dataset, self.options, store, self.progress, work)
 
-    sent = Sent.of(name, each[0], asked)
-    job: BlockJob = Job(
-        progress.stage,
-        work,
-        prepared,
-        sent,
-        kind=work.proof[KIND],
-        first=packages,
-        folders=sent.folders,
-        by_device=frozenset((KIND, QUERIES, *work.deciding["arithmetic"])),
-    )
-    threads = torch.get_num_threads()
-    executor: Executor = options.executor or Here()
-    if options.executor is not None and len(each) > 1:
-        raise UsageError(
-            f"--device {','.join(one.device or '' for one in each)} is about this machine; name "
-            "one kind of device for workers elsewhere"
+        sent = Sent.of(self.name, each[0], asked)
+        job: BlockJob = Job(
+            self.progress.stage,
+            work,
+            prepared,
+            sent,
+            kind=work.proof[KIND],
+            first=packages,
+            folders=sent.folders,
+            by_device=frozenset((KIND, QUERIES, *work.deciding["arithmetic"])),
         )
-    if len(each) > 1:
-        executor = Processes([one.device or "cpu" for one in each])
-        _share_cores(each[0].device, len(each))
-    try:
-        yield work, search, executor, job
-    finally:
-        torch.set_num_threads(threads)
+        threads = torch.get_num_threads()
+        executor: Executor = self.options.executor or Here()
+        if self.options.executor is not None and len(each) > 1:
+            raise UsageError(
+                f"--device {','.join(one.device or '' for one in each)} is about this machine; "
+                "name one kind of device for workers elsewhere"
+            )
+        if len(each) > 1:
+            executor = Processes([one.device or "cpu" for one in each])
+            _share_cores(each[0].device, len(each))
+        try:
+            yield work, search, executor, job
+        finally:
+            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

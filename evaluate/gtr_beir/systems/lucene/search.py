@@ -36,6 +36,8 @@ from gtr_beir.systems.lucene.scoring import (
 from gtr_beir.systems.lucene.segment import Segment
 
 NO_DOCUMENT: Final = -1
+MAXIMUM_WEIGHT: Final = 1e30
+"""Of a field: no score leaves single precision, whose greatest number is 3.4e38."""
 
 _NO_FLOOR: Final = float(np.finfo(np.float64).tiny)
 # A sum that is below a score by less than this factor may be rounded up to it, and is as good.
@@ -101,8 +103,10 @@ class FieldScoring:
         field_weight: float = 1.0,
     ) -> FieldScoring:
         """document_frequencies: int64[T], of `queries.hashes` over all segments of the field."""
-        if not 0 < field_weight < np.inf:
-            raise ValueError(f"a field's weight must be finite and above 0, not {field_weight}")
+        if not 0 < field_weight < MAXIMUM_WEIGHT:
+            raise ValueError(
+                f"a field's weight must be above 0 and below {MAXIMUM_WEIGHT:g}, not {field_weight}"
+            )
         idf = inverse_document_frequency(document_frequencies, statistics.documents)
         return cls(
             clause_weights(queries.clause_counts, idf[queries.clause_terms], field_weight),

@@ -34,6 +34,8 @@ from gtr_beir.work.pool import deaf_to_interrupts, without_main
 
 SILENT = 60.0
 """Seconds without a word from the process that speaks with Ray, after which it is ended."""
+_ENDED: Any = object()
+"""There are no more tasks."""
 _LEAVING = 10.0
 """Seconds that it has to end in good order."""
 _LONGEST_FOLDER = 24
@@ -186,9 +188,6 @@ class OnRay:
                 if manager.waits:
                     break
         manager.send("over")
-
-
-_ENDED: Any = object()
 
 
 def _as_sent(job: Job[Any, Any]) -> Search:
