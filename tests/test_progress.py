@@ -45,7 +45,7 @@ def test_the_time_until_work_begins_makes_no_rate(monkeypatch: pytest.MonkeyPatc
     progress.finish()
     assert stream.getvalue().splitlines() == [
         "toy: 100 of 1,000 documents, 5.00/s, 3 min 00 s left",
-        "toy: 100 of 1,000 documents, 5.00/s, took 50 s",
+        "toy: 100 of 1,000 documents, 5.00/s, took 20 s after 30 s of getting ready",
     ]
 
 

@@ -91,7 +91,9 @@ class Progress:
         if rate > 0:
             parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2f}/s")
         if finished:
-            parts.append(f"took {duration(now - self._start)}")
+            waited = self._at_work - self._start
+            before = f" after {duration(waited)} of getting ready" if waited else ""
+            parts.append(f"took {duration(now - self._at_work)}{before}")
         elif self._total is not None and rate > 0:
             parts.append(f"{duration((self._total - done) / rate)} left")
         if self._beside and not finished:
