@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from gtr_beir.checkpoints.door import open_checkpoint
 from gtr_beir.checkpoints.layout import RELEASED
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.encoders.loading import load_encoder
+from gtr_beir.encoders.precision import products_of
 from gtr_beir.errors import UsageError
 from gtr_beir.planning import plan_run
 from gtr_beir.systems.base import make_options
@@ -67,6 +69,11 @@ def test_a_released_checkpoint_that_is_not_here(capsys: pytest.CaptureFixture[st
     assert "scifact *" in told
     assert "cqadupstack/android *" in told
     assert "GFLOP/s in fp32 on cpu,\n        measured now with 2 layers of this shape\n" in told
+    other = "tf32 and fp16 would run in fp32 here"
+    if products_of("bf16", "cpu") == "bf16":
+        assert re.search(rf"\nother:  [\d,]+ in bf16; {other}\n", told)
+    else:
+        assert "\nother:  tf32 and fp16 and bf16 would run in fp32 here\n" in told
     assert "* tokens estimated" in told
 
 
@@ -118,7 +125,7 @@ def test_what_cannot_be_planned(tmp_path: Path) -> None:
     assert cli.main(["plan", "gtr-base"]) == 2
     assert cli.main(["plan", "gtr-base", "-d", "demo", "--depth", "0"]) == 2
     assert cli.main(["plan", str(CHECKPOINT_DIR), "-d", "demo", "--tokenizer", "/nowhere"]) == 2
-    assert cli.main(["plan", "gtr-base", "-d", "demo", "--dtype", "fp16"]) == 2
+    assert cli.main(["plan", "gtr-base", "-d", "demo", "--dtype", "int8"]) == 2
 
 
 def test_estimates() -> None:

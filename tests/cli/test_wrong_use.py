@@ -90,14 +90,9 @@ WRONG_USE = (
         )
     ),
     WrongUse(
-        "fp16",
-        (*RUN_MINE, "--dtype", "fp16"),
-        "fp16 is refused, because T5 overflows in it; choose 'fp32' or 'bf16'",
-    ),
-    WrongUse(
         "unknown dtype",
         (*RUN_MINE, "--dtype", "int8"),
-        "there is no dtype 'int8'; choose 'fp32' or 'bf16'",
+        "there is no dtype 'int8'; choose 'fp32', 'tf32', 'fp16' or 'bf16'",
     ),
     *(
         WrongUse(f"label {label!r}", (*RUN_MINE, "--label", label), f"…'{label}'…label…")

@@ -1,7 +1,9 @@
-"""bf16 on devices with and without arithmetic for it."""
+"""Precisions on devices with and without arithmetic for them."""
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,11 @@ from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
-from gtr_beir.encoders.precision import products_of, rounded
+from gtr_beir.encoders.precision import DTYPES, arithmetic, products_of, round_to, rounded
 from gtr_beir.encoders.t5 import T5Model
 from gtr_beir.errors import UsageError
 from gtr_beir.systems.base import SearchOptions, load_system
-from gtr_beir.systems.options import EncoderOptions
+from gtr_beir.systems.options import PRECISIONS, EncoderOptions
 from gtr_beir.systems.sharing import for_each_device
 
 WITHOUT = {"architecture": "x86_64", "avx2": True, "avx512_f": True, "avx512_bf16": False}
@@ -65,6 +67,46 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_of_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     two_gpus(monkeypatch)
     assert [products_of("bf16", f"cuda:{n}") for n in (0, 1)] == ["bf16", "fp32"]
+    assert [products_of("tf32", f"cuda:{n}") for n in (0, 1)] == ["tf32", "fp32"]
+    assert [products_of("fp16", f"cuda:{n}") for n in (0, 1)] == ["fp16", "fp16"]
+
+
+def test_the_command_line_and_the_encoders_know_the_same() -> None:
+    assert set(PRECISIONS) == set(DTYPES)
+
+
+def test_rounding_to_tf32() -> None:
+    """To 11 bits, to the nearest, of two equally near away from zero; beside exact arithmetic."""
+    drawn = torch.randn(2000, generator=torch.Generator().manual_seed(1)) * 1e3
+    middle = torch.tensor([1 + 2.0**-11, -1 - 2.0**-11, 1 + 3 * 2.0**-11, 2.0**-140, 0.0])
+    values = torch.cat((drawn, middle))
+    for value, found in zip(values.tolist(), round_to(values, "tf32").tolist(), strict=True):
+        exponent = max(math.frexp(value)[1] - 1, -126)
+        step = Fraction(2) ** (exponent - 10)
+        whole = math.floor(abs(Fraction(value)) / step + Fraction(1, 2))
+        assert Fraction(found) == (whole if value >= 0 else -whole) * step
+    beyond = round_to(torch.tensor([math.inf, -math.inf, math.nan]), "tf32")
+    assert beyond[:2].tolist() == [math.inf, -math.inf]
+    assert beyond[2].isnan()
+
+
+def test_settings_of_the_process_are_put_back() -> None:
+    matmul, gpu = torch.backends.cuda.matmul, torch.device("cuda:0")
+
+    def settings() -> tuple[str, bool]:
+        reduced = matmul.allow_fp16_reduced_precision_reduction
+        return torch.get_float32_matmul_precision(), bool(reduced)
+
+    before = settings()
+    with arithmetic("tf32", gpu):
+        assert settings() == ("high", False)
+    assert settings() == before
+    with pytest.raises(ZeroDivisionError), arithmetic("fp16", gpu):
+        assert settings() == (before[0], False)
+        raise ZeroDivisionError
+    assert settings() == before
+    with arithmetic("fp32", gpu), arithmetic("tf32", torch.device("cpu")):
+        assert settings() == before
 
 
 def test_gpus_with_and_without_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:

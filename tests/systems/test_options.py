@@ -44,7 +44,6 @@ def test_bm25_refuses(choices: dict[str, Any], sentence: str) -> None:
         ({"device": 3}, "--device 3 is not possible; give a text"),
         ({"offline": "no"}, "--offline 'no' is not possible; give True or False"),
         ({"dtype": "fp8"}, "there is no dtype 'fp8'"),
-        ({"dtype": "fp16"}, "T5 overflows"),
     ],
 )
 def test_encoders_refuse(choices: dict[str, Any], sentence: str) -> None:

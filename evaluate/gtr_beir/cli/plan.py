@@ -10,7 +10,7 @@ from gtr_beir.cli.closing import fitted
 from gtr_beir.cli.experiments import experiment_of, systems_and_datasets
 from gtr_beir.cli.options import Commands, at_least_one, folders, system_flags
 from gtr_beir.errors import ClusterError, UsageError
-from gtr_beir.systems.options import EncoderOptions, Options
+from gtr_beir.systems.options import PRECISIONS, EncoderOptions, Options
 
 if TYPE_CHECKING:
     from gtr_beir.experiment.description import SystemChoice
@@ -159,6 +159,11 @@ def _print_datasets(plan: WholePlan, found: str) -> None:
     )
     print(f"\nrate:   {rate} in {cost.dtype} on {cost.device},")
     print(f"        {cost.how}")
+    if cost.shape:
+        rates = [f"{rate / 1e9:,.0f} in {name}" for name, rate in cost.beside.items()]
+        lacking = [name for name in PRECISIONS if name not in (cost.dtype, *cost.beside)]
+        without = f"{' and '.join(lacking)} would run in fp32 here" if lacking else ""
+        print(f"other:  {'; '.join(filter(None, (', '.join(rates), without)))}")
     if plan.remote or plan.devices > 1:
         word = "worker" if plan.remote else "device"
         each = "as fast as this one" if plan.devices == 1 else "each as fast as this one"

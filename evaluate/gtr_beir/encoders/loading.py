@@ -32,8 +32,9 @@ def load_encoder(
     device: str | None = None,
     batch_tokens: int | None = None,
 ) -> Encoder:
-    """The encoder of a checkpoint with one vector a text, in "fp32" or "bf16" (None: fp32), on one
-    device (None: a GPU where there is one); batch_tokens: of a batch (None: by device).
+    """The encoder of a checkpoint with one vector a text, in "fp32", "tf32", "bf16" or, of a GTR,
+    "fp16" (None: fp32), on one device (None: a GPU where there is one); batch_tokens: of a batch
+    (None: by device).
 
     Raises UsageError for a choice that this form does not have.
     """
@@ -55,6 +56,7 @@ def load_encoder(
         return TfHubEncoder(checkpoint.path)
     place, precision = resolve_device(device), dtype or "fp32"
     if isinstance(checkpoint, FolderCheckpoint) and not checkpoint.gtr:
+        _refuse_fp16(precision, checkpoint.asked)
         model = SentenceModel(checkpoint.folder, dtype=precision, device=place)
         return TextEncoder(
             model,
@@ -90,6 +92,7 @@ def load_token_encoder(
     """
     if not isinstance(checkpoint, MultiVectorCheckpoint):
         raise UsageError(f"{checkpoint.asked} gives one vector for a text, not one for each token")
+    _refuse_fp16(dtype, checkpoint.asked)
     from gtr_beir.encoders.tokens import TokenEncoder  # here: GTR starts without this library
 
     return TokenEncoder(
@@ -98,3 +101,11 @@ def load_token_encoder(
         device=resolve_device(device),
         choices=choices,
     )
+
+
+def _refuse_fp16(dtype: str | None, asked: str) -> None:
+    if dtype == "fp16":
+        raise UsageError(
+            f"fp16 is for GTR, whose ranges are proven; {asked} is not one, so choose fp32, tf32 "
+            "or bf16"
+        )

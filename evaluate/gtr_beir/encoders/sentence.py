@@ -18,7 +18,7 @@ from gtr_beir.checkpoints.hub import CheckpointFolder
 from gtr_beir.checkpoints.weights import require_all
 from gtr_beir.encoders.base import Kind
 from gtr_beir.encoders.linear import lay_out_linear_layers
-from gtr_beir.encoders.precision import products_of, rounded
+from gtr_beir.encoders.precision import arithmetic, products_of, rounded
 from gtr_beir.errors import CheckpointError
 
 _CPU_BATCH_TOKENS = 2048
@@ -32,6 +32,7 @@ class SentenceModel:
     packs = False
     attention = "the library's"
     without_flex: str | None = None
+    unproven: str | None = None
 
     def __init__(self, folder: CheckpointFolder, *, dtype: str, device: str):
         self.device = torch.device(device)
@@ -66,9 +67,12 @@ class SentenceModel:
         self.positions: int | None = positions
         self.dimension = int(self.forward([self.tokenizer.encode("").ids]).shape[1])
 
-    @torch.inference_mode()
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """float32[n, dimension], of length 1 unless the checkpoint is meant for dot products."""
+        with torch.inference_mode(), arithmetic(self.products, self.device):
+            return self._forward(sequences)
+
+    def _forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         longest = max(map(len, sequences))
         input_ids = torch.full((len(sequences), longest), self._pad_id, dtype=torch.long)
         mask = torch.zeros((len(sequences), longest), dtype=torch.long)

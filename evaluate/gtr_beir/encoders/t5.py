@@ -2,13 +2,15 @@
 
 Texts of a batch lie one after the other in one matrix of token states, without padding, so that
 every linear layer is one product; only attention looks at texts one by one. The products run in
-fp32 or bf16; token states (the residual sum), norms, pooling, Dense and L2 are always fp32.
+fp32, tf32, bf16 or fp16; token states (the residual sum), norms, pooling, Dense and L2 are always
+fp32. In fp16 nothing overflows, whatever the texts: `encoders.ranges` proves it from the weights.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -30,8 +32,15 @@ from gtr_beir.checkpoints.layout import (
     GtrArrays,
     GtrShape,
 )
-from gtr_beir.encoders.linear import Matrix
-from gtr_beir.encoders.precision import DTYPES, products_of
+from gtr_beir.encoders.linear import HalfMatrix, Matrix, Product, RoundingMatrix
+from gtr_beir.encoders.precision import DTYPES, arithmetic, products_of, round_to
+from gtr_beir.encoders.ranges import (
+    OutOfRangeError,
+    require_normed,
+    require_reach,
+    require_weights,
+    shrink,
+)
 
 CPU_BATCH_TOKENS = 2048
 GPU_BATCH_TOKENS = 32_768
@@ -49,7 +58,7 @@ def weights_bytes(shape: GtrShape, products: str) -> int:
     """What a checkpoint takes in memory: matrices in the precision of the products; embedding table
     and Dense are kept in fp32."""
     single = shape.vocabulary * shape.width + shape.dimension * shape.width
-    return 4 * single + (shape.parameters - single) * (2 if products == "bf16" else 4)
+    return 4 * single + (shape.parameters - single) * (2 if products in ("bf16", "fp16") else 4)
 
 
 Attention = Callable[[torch.Tensor], torch.Tensor]
@@ -59,58 +68,85 @@ Attention = Callable[[torch.Tensor], torch.Tensor]
 class T5Model:
     """A GTR checkpoint ready to encode on one device.
 
-    Norm weights are multiplied into the matrices behind them, which changes nothing but the last
-    bits. `flex` chooses the attention kernel; None: FlexAttention on a GPU where it works, text by
-    text elsewhere.
+    `flex` chooses the attention kernel; None: FlexAttention on a GPU where it works, text by text
+    elsewhere. `products`: the precision of products, in place of the one that `dtype` has on the
+    device; a CPU takes tf32 and fp16 by rounding operands, which is slow and only shows their
+    error. Where fp16 is not proven to be safe everything is as in fp32, and `unproven` says why.
     """
 
     packs = True
 
     @torch.inference_mode()
-    def __init__(self, arrays: GtrArrays, *, dtype: str, device: str, flex: bool | None = None):
+    def __init__(
+        self,
+        arrays: GtrArrays,
+        *,
+        dtype: str,
+        device: str,
+        flex: bool | None = None,
+        products: str | None = None,
+    ):
         shape = arrays.shape
         self.shape, self.dimension = shape, shape.dimension
         self.device = torch.device(device)
-        self.products = products_of(dtype, self.device)
-        self.weights_bytes = weights_bytes(shape, self.products)
+        self.products = products or products_of(dtype, self.device)
         self.parameters = shape.parameters
-        self._dtype = DTYPES[self.products]
         self.batch_tokens = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
+        self.unproven: str | None = None
+        try:
+            self._layers = self._load(arrays, dtype)
+        except OutOfRangeError as found:
+            self.unproven = f"fp16 is not safe for this checkpoint ({found}), so products are fp32"
+            self.products = "fp32"
+            self._layers = self._load(arrays, "fp32")
+        self.weights_bytes = weights_bytes(shape, self.products)
+        self._dtype = DTYPES[self.products]
+        rounds = self.products == "tf32" and self.device.type == "cpu"
+        self._rounded_to = self.products if rounds else None
 
         def array(name: str) -> torch.Tensor:
             return arrays.tensor(name).to(device=self.device, dtype=torch.float32)
 
-        def matrix(weight: torch.Tensor) -> Matrix:
-            return Matrix(weight.to(DTYPES[dtype]).to(self._dtype))
-
         self._embedding = array(EMBEDDING)
-        self._layers = []
-        for layer in range(shape.layers):
-            norm = array(ATTENTION_NORM.format(layer))
-            joined = torch.cat([array(name.format(layer)) for name in (QUERY, KEY, VALUE)])
-            self._layers.append(
-                _Layer(
-                    matrix(joined.mul_(norm)),
-                    matrix(array(OUT.format(layer))),
-                    matrix(array(MLP_IN.format(layer)) * array(MLP_NORM.format(layer))),
-                    matrix(array(MLP_OUT.format(layer))),
-                )
-            )
         # Laid out like the others: with few rows torch's own product depends on the threads.
         self._dense = Matrix(array(DENSE) * array(FINAL_NORM))
         self._bias = position_bias(array(POSITIONS), shape.max_distance)
         self._wide_bias = self._bias.new_empty((shape.heads, 0, 0), dtype=self._dtype)
         self._compiled: Any = None
         self.without_flex: str | None = None
-        self._fused = self.products == "fp32" or self.device.type != "cpu" or _fast_bf16_attention()
+        self._fused = not rounds and (
+            self.products != "bf16" or self.device.type != "cpu" or _fast_bf16_attention()
+        )
         self._normed = _normed
         if flex if flex is not None else self.device.type == "cuda":
             self._use_flex()
 
+    def _load(self, arrays: GtrArrays, dtype: str) -> list[_Layer]:
+        """The layers, with weights rounded to `dtype`; OutOfRangeError if that is not safe."""
+
+        def array(name: str, layer: int) -> torch.Tensor:
+            values = arrays.tensor(name.format(layer))
+            return values.to(device=self.device, dtype=torch.float32)
+
+        def layer(number: int) -> _Layer:
+            return _Layer(
+                array(ATTENTION_NORM, number),
+                tuple(array(name, number) for name in (QUERY, KEY, VALUE)),
+                array(OUT, number),
+                array(MLP_NORM, number),
+                array(MLP_IN, number),
+                array(MLP_OUT, number),
+                _Precision(dtype, self.products, self.device),
+                f"layer {number + 1}",
+            )
+
+        return [layer(number) for number in range(arrays.shape.layers)]
+
     @property
     def laid_out_layers(self) -> int:
         """How many matrices are in oneDNN's layout."""
-        matrices = [self._dense, *(m for layer in self._layers for m in layer.matrices)]
+        matrices: list[Product] = [self._dense]
+        matrices += [matrix for layer in self._layers for matrix in layer.matrices]
         return sum(matrix.is_laid_out for matrix in matrices)
 
     @property
@@ -120,12 +156,15 @@ class T5Model:
             return "flex"
         return "fused" if self._fused else "products"
 
-    @torch.inference_mode()
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """Token ids of texts -> float32[n, dimension] of length 1, on the device.
 
         The order of the texts makes no difference; equal lengths side by side are faster.
         """
+        with torch.inference_mode(), arithmetic(self.products, self.device):
+            return self._forward(sequences)
+
+    def _forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         lengths = [len(sequence) for sequence in sequences]
         if not any(lengths):
             return torch.zeros((len(lengths), self.dimension), device=self.device)
@@ -135,11 +174,13 @@ class T5Model:
         attend = self._attention(lengths, filled)
         states = self._embedding[_sent(ids, self.device)]
         for layer in self._layers:
-            normed = self._normed(states, self.shape.epsilon, self._dtype)
-            states += layer.out(attend(layer.joined(normed)))
-            normed = self._normed(states, self.shape.epsilon, self._dtype)
-            states += layer.mlp_out(layer.mlp_in(normed, relu=True))
-        states = self._normed(states, self.shape.epsilon, torch.float32)[: sum(lengths)]
+            normed = self._normed(states, self.shape.epsilon, layer.attention_norm, self._dtype)
+            # A state of single precision takes the sum, whatever the result's precision is.
+            states.add_(layer.out(attend(layer.joined(normed))), alpha=layer.out_grows)
+            normed = self._normed(states, self.shape.epsilon, layer.mlp_norm, self._dtype)
+            hidden = layer.mlp_in(normed, relu=True)
+            states.add_(layer.mlp_out(hidden), alpha=layer.mlp_grows)
+        states = self._normed(states, self.shape.epsilon, None, torch.float32)[: sum(lengths)]
         counts = _sent(torch.tensor(lengths), self.device)
         # Unsafe: the lengths are right, and to look at them would wait for a GPU.
         sums = torch.segment_reduce(states, "sum", lengths=counts, axis=0, unsafe=True, initial=0)
@@ -163,7 +204,7 @@ class T5Model:
         longest = max(lengths, default=0)
         if self._wide_bias.shape[1] < longest:
             self._wide_bias = bias_matrix(self._bias, longest).to(self._dtype)
-        return _ByText(lengths, self._wide_bias, fused=self._fused)
+        return _ByText(lengths, self._wide_bias, fused=self._fused, rounded_to=self._rounded_to)
 
     def _use_flex(self) -> None:
         """FlexAttention, compiled on a GPU; if it does not work there, text by text."""
@@ -208,17 +249,107 @@ class T5Model:
         return attend
 
 
+@dataclass(frozen=True)
+class _Precision:
+    """What weights are rounded to (`dtype`), what products run in, and where."""
+
+    dtype: str
+    products: str
+    device: torch.device
+
+    @property
+    def folds(self) -> bool:
+        """Whether the weights of norms are multiplied into the matrices behind them, which changes
+        nothing but the last bits. The hub's matrices are stored in fp16: in fp16 and tf32 they are
+        exact as they are."""
+        return self.dtype in ("fp32", "bf16")
+
+    def matrix(self, weight: torch.Tensor) -> Product:
+        if self.products == "tf32" and self.device.type == "cpu":
+            return RoundingMatrix(weight, "tf32")
+        # A GPU rounds to tf32 itself.
+        same = self.dtype == self.products == "tf32"
+        return Matrix((weight if same else round_to(weight, self.dtype)).to(DTYPES[self.products]))
+
+
 class _Layer:
-    def __init__(self, joined: Matrix, out: Matrix, mlp_in: Matrix, mlp_out: Matrix):
-        self.joined, self.out, self.mlp_in, self.mlp_out = joined, out, mlp_in, mlp_out
-        self.matrices = (joined, out, mlp_in, mlp_out)
+    """One layer's products, and what is between them: weights of norms (None: folded into the
+    matrices), and powers of two that results are multiplied with (`encoders.ranges`)."""
+
+    def __init__(
+        self,
+        attention_norm: torch.Tensor,
+        joined: Sequence[torch.Tensor],
+        out: torch.Tensor,
+        mlp_norm: torch.Tensor,
+        mlp_in: torch.Tensor,
+        mlp_out: torch.Tensor,
+        precision: _Precision,
+        name: str,
+    ):
+        self.out_grows = self.mlp_grows = 1.0
+        self.attention_norm: torch.Tensor | None = None
+        self.mlp_norm: torch.Tensor | None = None
+        if precision.folds:
+            joined = [torch.cat(list(joined)).mul_(attention_norm)]
+            mlp_in = mlp_in * mlp_norm
+        else:
+            self.attention_norm, self.mlp_norm = attention_norm, mlp_norm
+        self.joined: Product
+        self.out: Product
+        self.mlp_in: Product
+        self.mlp_out: Product
+        if precision.products == "fp16":
+            self._in_half(joined, out, mlp_in, mlp_out, name)
+        else:
+            self.joined = precision.matrix(torch.cat(list(joined)))
+            self.out, self.mlp_out = precision.matrix(out), precision.matrix(mlp_out)
+            self.mlp_in = precision.matrix(mlp_in)
+        self.matrices = (self.joined, self.out, self.mlp_in, self.mlp_out)
+
+    def _in_half(
+        self,
+        joined: Sequence[torch.Tensor],
+        out: torch.Tensor,
+        mlp_in: torch.Tensor,
+        mlp_out: torch.Tensor,
+        name: str,
+    ) -> None:
+        norm, mlp_norm = self.attention_norm, self.mlp_norm
+        assert norm is not None
+        assert mlp_norm is not None
+        for weights in (*joined, out, mlp_in, mlp_out):
+            require_weights(weights, name)
+        require_normed(norm, f"the first norm of {name}")
+        require_normed(mlp_norm, f"the second norm of {name}")
+        queries, keys, values = joined
+        require_reach(queries, norm, f"a query of {name}")
+        require_reach(keys, norm, f"a key of {name}")
+        of_values = shrink(values, norm, f"a value of {name}")
+        of_hidden = shrink(mlp_in, mlp_norm, f"a hidden value of {name}")
+        self.out_grows, self.mlp_grows = 1 / of_values, 1 / of_hidden
+        shrinks = None
+        if of_values < 1:
+            shrinks = torch.ones(3 * len(values), device=values.device)
+            shrinks[2 * len(values) :] = of_values
+        self.joined = HalfMatrix(torch.cat(list(joined)), shrink=shrinks)
+        self.out = HalfMatrix(out, wide=True)
+        shrinks = None if of_hidden == 1 else norm.new_full((len(mlp_in),), of_hidden)
+        self.mlp_in = HalfMatrix(mlp_in, shrink=shrinks)
+        self.mlp_out = HalfMatrix(mlp_out, wide=True)
 
 
 class _ByText:
-    """Attention within each text: one call for all heads of all texts of one length."""
+    """Attention within each text: one call for all heads of all texts of one length.
 
-    def __init__(self, lengths: list[int], bias: torch.Tensor, *, fused: bool):
+    rounded_to: a precision that operands of products are rounded to, which stay in fp32.
+    """
+
+    def __init__(
+        self, lengths: list[int], bias: torch.Tensor, *, fused: bool, rounded_to: str | None
+    ):
         self._heads, self._bias, self._fused = bias.shape[0], bias, fused
+        self._rounded_to = rounded_to or "fp32"
         self._groups: list[tuple[int, int, int]] = []
         start = 0
         for length in lengths:
@@ -251,17 +382,22 @@ class _ByText:
 
     def _products(self, parts: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         _, texts, heads, length, width = parts.shape
-        queries, keys, values = (part.reshape(-1, length, width) for part in parts)
+        rounded = (round_to(part, self._rounded_to) for part in parts)
+        queries, keys, values = (part.reshape(-1, length, width) for part in rounded)
         if texts > 1:
             bias = bias.repeat(texts, 1, 1)
         weights = torch.baddbmm(bias, queries, keys.transpose(1, 2)).softmax(dim=-1)
+        weights = round_to(weights, self._rounded_to)
         return torch.bmm(weights, values).view(texts, heads, length, width)
 
 
-def _normed(states: torch.Tensor, epsilon: float, dtype: torch.dtype) -> torch.Tensor:
-    """T5's norm without its weight: no mean is taken off, no bias added."""
+def _normed(
+    states: torch.Tensor, epsilon: float, weight: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor:
+    """T5's norm (None: without its weight): no mean is taken off, no bias added."""
     squares = torch.linalg.vector_norm(states, dim=-1, keepdim=True).square()
-    return (states * torch.rsqrt(squares / states.shape[-1] + epsilon)).to(dtype)
+    normed = states * torch.rsqrt(squares / states.shape[-1] + epsilon)
+    return (normed if weight is None else normed * weight).to(dtype)
 
 
 def _sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:

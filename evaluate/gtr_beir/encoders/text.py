@@ -37,7 +37,8 @@ class Model(Protocol):
 
     packs: whether a batch costs the sum of its texts' tokens (packed), or texts times the longest
     (padded); batch_tokens: what a batch may cost unless the user says otherwise; products: the
-    precision they run in, "fp32" or "bf16".
+    precision they run in; unproven: why that is not the one that was asked for, if the weights are
+    the reason.
     """
 
     @property
@@ -54,6 +55,9 @@ class Model(Protocol):
 
     @property
     def products(self) -> str: ...
+
+    @property
+    def unproven(self) -> str | None: ...
 
     @property
     def laid_out_layers(self) -> int: ...
@@ -147,7 +151,7 @@ class TextEncoder:
         """Why encoding is slower here than it could be."""
         reason = self.model.without_flex
         flex = reason and f"FlexAttention does not work here, so encoding is slower ({reason})"
-        other = why_other_products(self.dtype, self.model.products)
+        other = self.model.unproven or why_other_products(self.dtype, self.model.products)
         return tuple(remark for remark in (flex, other) if remark)
 
     @property

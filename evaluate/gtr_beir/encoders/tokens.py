@@ -15,7 +15,13 @@ from gtr_beir.checkpoints.multi_vector import MultiVectorFolder
 from gtr_beir.checkpoints.weights import require_all
 from gtr_beir.encoders.base import Kind, TokenVectors
 from gtr_beir.encoders.linear import lay_out_linear_layers
-from gtr_beir.encoders.precision import DTYPES, products_of, rounded, why_other_products
+from gtr_beir.encoders.precision import (
+    DTYPES,
+    arithmetic,
+    products_of,
+    rounded,
+    why_other_products,
+)
 from gtr_beir.encoders.sentence import load_library, quiet_libraries
 from gtr_beir.errors import CheckpointError, UsageError
 from gtr_beir.memory import give_back
@@ -126,7 +132,7 @@ class TokenEncoder:
         if not texts:
             return TokenVectors(np.empty((0, self.dimension), np.float32), np.empty(0, int)), 0
         encode = self._model.encode_query if kind == "query" else self._model.encode_document
-        with quiet_libraries():
+        with quiet_libraries(), arithmetic(self.products, torch.device(self.device)):
             found = encode(texts, batch_size=self._batch, show_progress_bar=False)
         lengths = np.array([len(vectors) for vectors in found], dtype=np.int64)
         vectors = torch.cat(found).float().cpu().numpy()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from gtr_beir.systems.colbert import ColbertOptions, ColbertSystem
 from gtr_beir.systems.colbert_search import SCORES_HELD
 from gtr_beir.systems.dense import DenseOptions
 from gtr_beir.systems.maxsim import MaxSim
-from gtr_beir.systems.options import EncoderOptions
+from gtr_beir.systems.options import PRECISIONS, EncoderOptions
 
 CHARACTERS_A_TOKEN = 4.2
 """Of English text in T5's vocabulary, for plans without a tokenizer (about 4.2 on SciFact)."""
@@ -52,7 +53,8 @@ class EncoderCost:
 
     `operations_a_second` (GTR, whose arithmetic is known) or `tokens_a_second` (any other) was
     measured on this machine; weights_bytes: what the weights take in memory; how: in words;
-    query_vectors: token vectors of a query, where a text has many (ColBERT), else None.
+    query_vectors: token vectors of a query, where a text has many (ColBERT), else None; beside: of
+    a GTR the rate in each other precision that the device has arithmetic for.
     """
 
     name: str
@@ -67,6 +69,7 @@ class EncoderCost:
     tokenizer: Any
     how: str
     query_vectors: int | None = None
+    beside: Mapping[str, float] = field(default_factory=dict)
 
     def lengths(self, texts: list[str], limit: int) -> TokenCounts:
         """Tokens of each text, counted if the tokenizer is here, else from its characters."""
@@ -131,7 +134,14 @@ def encoder_cost(name: str, options: EncoderOptions, sample: list[str]) -> Encod
         how=f"measured now with {min(_LAYERS_TRIED, shape.layers)} layers of this shape"
         + _other(dtype, products),
     )
-    return replace(cost, operations_a_second=_rate(cost, sample))
+    others = [
+        other for other in PRECISIONS if other != dtype and products_of(other, device) == other
+    ]
+    return replace(
+        cost,
+        operations_a_second=_rate(cost, sample),
+        beside={other: _rate(replace(cost, dtype=other), sample) for other in others},
+    )
 
 
 def _here(name: str, options: DenseOptions) -> Checkpoint:
