@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,31 @@ def peak_mb() -> float:
     held when it started this process.
     """
     return _status("VmHWM") or _resource_peak()
+
+
+class AnonymousPeak:
+    """How far the memory of this process grew that is not a mapped file, at its highest, in MB.
+
+    The kernel has no high-water mark of it, so it is looked at every few milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self.extra_mb = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.005):
+            self.extra_mb = max(self.extra_mb, (_status("RssAnon") or 0.0) - self._held)
+
+    def __enter__(self) -> AnonymousPeak:
+        self._held = _status("RssAnon") or 0.0
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 def _status(name: str) -> float | None:

@@ -6,9 +6,11 @@ own, in turns, and is given the vectors and the ids (the first three peers throu
 looks vectors up, whose time is left out). Timed are the search, the collecting of results and the
 measures, which are ours for faiss and torch; memory is what the process grew by while it did that.
 The matrix rate is that of oneDNN's single-precision product in the shape that the search has. faiss
-copies the vectors into its index before the clock starts.
+copies the vectors into its index before the clock starts. With `--mapped` the vectors are a mapped
+file, and the extra memory is what is no mapped file. `--threads` are those of torch and faiss.
 
     python benchmarks/search.py [--size 100000x384] [--queries 1000] [--repeat 1] [--peer ours ...]
+        [--mapped] [--threads N]
 """
 
 from __future__ import annotations
@@ -23,7 +25,17 @@ from typing import Any
 
 import numpy as np
 
-from measure import child, emit, machine_line, peak_mb, reset_peak, table, version_line, with_ratio
+from measure import (
+    AnonymousPeak,
+    child,
+    emit,
+    machine_line,
+    peak_mb,
+    reset_peak,
+    table,
+    version_line,
+    with_ratio,
+)
 
 DEPTH, RELEVANT, BLOCK = 1000, 10, 65_536
 PEERS = ["ours", "faiss", "torch", "beir", "sentence-transformers", "mteb"]
@@ -64,6 +76,8 @@ class Ours:
     """The search of blocks, one after another, and every measure, as `benchmark` does them."""
 
     lookup = None
+    stored = 0
+    """Bytes of the blocks' rankings."""
 
     def __init__(self, documents: Any, queries: Any, relevant: Any):
         from gtr_beir.data.store import Qrels
@@ -95,10 +109,12 @@ class Ours:
             "recall@100": means["recall@100"],
             "search_s": searched - start,
             "measures_s": time.perf_counter() - searched,
+            "stored": self.stored,
         }
 
     def search(self) -> Any:
         from gtr_beir.ranking import topk
+        from gtr_beir.ranking.packing import pack
         from gtr_beir.work.blocks import plan_blocks
 
         best = None
@@ -114,6 +130,8 @@ class Ours:
                 floor=topk.Floor.of(best, DEPTH),
             )
             best = topk.merge(best, found, DEPTH)
+            # What a run keeps of a block.
+            self.stored += sum(array.nbytes for array in pack(found, block.start).values())
         assert best is not None
         return best
 
@@ -131,7 +149,7 @@ class OursInSingle(Ours):
     def search(self) -> Any:
         from gtr_beir.ranking import topk
 
-        topk.worth_halving = lambda *_: False
+        topk.worth_halving = lambda _: False
         return super().search()
 
 
@@ -199,8 +217,10 @@ def matrix_rate(dimension: int, queries: int) -> float:
     return 4 * 2 * len(documents) * dimension * queries / min(taken)
 
 
-def run_one(peer: str, folder: Path) -> None:
+def run_one(peer: str, folder: Path, *, mapped: bool, threads: int | None) -> None:
     """In a child: prepare, then time and weigh one system."""
+    import torch
+
     import peers
     from gtr_beir.ranking import measures, topk  # noqa: F401  (imports are not what is timed)
 
@@ -215,16 +235,24 @@ def run_one(peer: str, folder: Path) -> None:
         "sentence-transformers": peers.SentenceTransformersSearch,
         "mteb": peers.MtebSearch,
     }
-    given = [np.load(folder / f"{name}.npy") for name in ("d", "q", "relevant")]
+    if threads is not None:
+        torch.set_num_threads(threads)
+        if peer == "faiss":
+            import faiss
+
+            faiss.omp_set_num_threads(threads)
+    mode: Any = "r" if mapped else None
+    given = [np.load(folder / f"{name}.npy", mmap_mode=mode) for name in ("d", "q", "relevant")]
     # A small search first: libraries load or compile parts of themselves when they are first used.
     few = vectors(1100, given[0].shape[1], 600)
     classes[peer](few["d"], few["q"], few["relevant"]).run()
     system = classes[peer](*given)
     held = reset_peak()
-    start, processor = time.perf_counter(), time.process_time()
-    result = system.run()
-    seconds = time.perf_counter() - start
-    processor = time.process_time() - processor
+    with AnonymousPeak() as grown:
+        start, processor = time.perf_counter(), time.process_time()
+        result = system.run()
+        seconds = time.perf_counter() - start
+        processor = time.process_time() - processor
     lookup = system.lookup
     encoder_s = lookup.seconds if lookup else 0.0
     emit(
@@ -233,7 +261,7 @@ def run_one(peer: str, folder: Path) -> None:
             "seconds": seconds - encoder_s,
             "cpu_s": processor - (lookup.processor_seconds if lookup else 0.0),
             "texts_s": encoder_s,
-            "extra_mb": peak_mb() - held,
+            "extra_mb": grown.extra_mb if mapped else peak_mb() - held,
         }
     )
 
@@ -246,11 +274,13 @@ def main() -> None:
     parser.add_argument(
         "--peer", choices=PEERS + OURS_OTHERWISE, action="append", help="only these (repeatable)"
     )
+    parser.add_argument("--mapped", action="store_true", help="the vectors are a mapped file")
+    parser.add_argument("--threads", type=int, help="of torch and faiss (default: all cores)")
     parser.add_argument("--child", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     if options.child:
-        run_one(options.peer[0], options.child)
+        run_one(options.peer[0], options.child, mapped=options.mapped, threads=options.threads)
         return
     documents, dimension = (int(part) for part in options.size.split("x"))
     names = options.peer or PEERS
@@ -259,8 +289,15 @@ def main() -> None:
     print(f"{machine_line()}; {versions}")
     print(
         f"{documents:,} x {dimension} vectors, {options.queries:,} queries, depth {DEPTH}, "
-        f"median of {options.repeat}"
+        f"median of {options.repeat}{', mapped' if options.mapped else ''}"
+        f"{f', {options.threads} threads' if options.threads else ''}"
     )
+    given = ["--mapped"] if options.mapped else []
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
+        given += ["--threads", str(options.threads)]
     rates = []
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as scratch:
@@ -269,7 +306,7 @@ def main() -> None:
         for _ in range(options.repeat):
             rates.append(matrix_rate(dimension, options.queries))
             for name in names:
-                results[name].append(child("search.py", "--peer", name, "--child", scratch))
+                results[name].append(child("search.py", "--peer", name, "--child", scratch, *given))
     rate = sorted(rates)[len(rates) // 2]
     print(f"matrix rate: {rate / 1e9:,.0f} GFLOP/s\n")
     work = 2 * documents * dimension * options.queries
@@ -296,6 +333,13 @@ def main() -> None:
             }
         )
     print(table(with_ratio(rows, "seconds"), COLUMNS))
+    if names[0] == "ours":
+        blocks = -(-documents // BLOCK)
+        stored, once = results["ours"][0]["stored"], 12 * options.queries * DEPTH * blocks
+        print(
+            f"\nrankings of ours' {blocks} blocks: {stored / 1e6:,.1f} MB, {stored / once:.3f} of "
+            f"twelve bytes for each document of each query and block ({once / 1e6:,.0f} MB)"
+        )
     same = {(round(row["nDCG@10"], 4), round(row["Recall@100"], 4)) for row in rows}
     print(f"\nthe scores are {'the same' if len(same) == 1 else 'NOT THE SAME'} to 4 decimals")
 

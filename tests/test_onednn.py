@@ -132,7 +132,7 @@ def test_a_matrix_goes_through_the_public_product_then(
 @pytest.fixture(autouse=True)
 def in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which processors with bf16 would not search in."""
-    monkeypatch.setattr(topk, "worth_halving", lambda *_: False)
+    monkeypatch.setattr(topk, "worth_halving", lambda _: False)
 
 
 def searched(documents: int = 3000) -> TopK:

@@ -34,8 +34,12 @@ QUERIES = ragged([32, 5, 0, 32, 1, 32, 17], 48, 1)
 DOCUMENTS = ragged([3, 150, 0, 1, 300, 150, 150, 3, 700, 2, 0, 41], 48, 2)
 
 
-def test_equal_to_brute_force() -> None:
-    scores = MaxSim(QUERIES).scores(DOCUMENTS)
+both_ways = pytest.mark.parametrize("as_on_gpu", [False, True])
+
+
+@both_ways
+def test_equal_to_brute_force(as_on_gpu: bool) -> None:
+    scores = MaxSim(QUERIES, as_on_gpu=as_on_gpu).scores(DOCUMENTS)
     expected = brute_force(QUERIES, DOCUMENTS)
     assert (np.isneginf(scores) == np.isneginf(expected)).all()
     held = ~np.isneginf(expected)
@@ -68,18 +72,28 @@ def test_pairs_are_the_same_scores() -> None:
         assert np.abs(whole.pair_scores(some, vectors) - scores[some, document]).max() < 1e-5
 
 
-def test_nothing_to_score() -> None:
+@both_ways
+def test_nothing_to_score(as_on_gpu: bool) -> None:
+    queries = MaxSim(QUERIES, as_on_gpu=as_on_gpu)
     empty = TokenVectors(np.empty((0, 48), np.float32), np.zeros(0, np.int64))
-    assert MaxSim(QUERIES).scores(empty).shape == (7, 0)
-    assert MaxSim(empty).scores(DOCUMENTS).shape == (0, 12)
+    assert queries.scores(empty).shape == (7, 0)
+    assert MaxSim(empty, as_on_gpu=as_on_gpu).scores(DOCUMENTS).shape == (0, 12)
     blank = TokenVectors(np.empty((0, 48), np.float32), np.zeros(3, np.int64))
-    assert np.isneginf(MaxSim(QUERIES).scores(blank)).all()
+    assert np.isneginf(queries.scores(blank)).all()
 
 
-def test_equal_vectors_have_equal_scores() -> None:
+def test_a_gpu_brings_back_scores_alone() -> None:
+    """The same as on a CPU but for the last bit: maxima are exact, sums are in float64."""
+    one, other = (MaxSim(QUERIES, as_on_gpu=way).scores(DOCUMENTS) for way in (False, True))
+    assert np.allclose(one, other, rtol=2.0**-23, atol=0)
+
+
+@both_ways
+def test_equal_vectors_have_equal_scores(as_on_gpu: bool) -> None:
     """Twins in different places of different lengths of corpus tie to the bit."""
     twin = DOCUMENTS.of(np.array([1]))
-    scores = MaxSim(QUERIES).scores(DOCUMENTS.of(np.array([1, 0, 4, 1, 5, 1])))
+    maxsim = MaxSim(QUERIES, as_on_gpu=as_on_gpu)
+    scores = maxsim.scores(DOCUMENTS.of(np.array([1, 0, 4, 1, 5, 1])))
     assert np.array_equal(scores[:, 0], scores[:, 3])
     assert np.array_equal(scores[:, 0], scores[:, 5])
     assert np.abs(MaxSim(QUERIES).scores(twin)[:, 0] - scores[:, 0]).max() < 1e-5

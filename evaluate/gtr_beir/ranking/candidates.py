@@ -103,11 +103,11 @@ class Single:
     documents: float32[n, dim]; largest: the greatest of their lengths.
     """
 
-    def __init__(self, documents: npt.NDArray[np.float32], largest: float, device: str):
+    def __init__(self, documents: npt.NDArray[np.float32], largest: float):
         import torch
 
         torch.set_float32_matmul_precision("highest")  # the bound is that of true single precision
-        self._documents = torch.from_numpy(documents).to(device)
+        self._documents = torch.from_numpy(documents)
         self._largest = largest
 
     def tile(self, queries: npt.NDArray[np.float32], norms: npt.NDArray[np.float64]) -> Tile:
@@ -215,12 +215,12 @@ def shared(
         yield from found
 
 
-def worth_halving(device: str, longest: float) -> bool:
+def worth_halving(longest: float) -> bool:
     """Whether products in bf16 are fast and right here; longest: of queries and documents."""
     from gtr_beir import onednn
 
     # So that nothing leaves its range: neither a vector less the middle, nor a product.
-    return device == "cpu" and longest < 2.0**60 and onednn.multiplies_bf16()
+    return longest < 2.0**60 and onednn.multiplies_bf16()
 
 
 def below_half(value: float) -> np.float32:
@@ -238,18 +238,15 @@ def _below_single(value: float) -> np.float32:
 
 
 def _product(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
-    """float32[Q, n] on the CPU: queries times documents in single precision.
+    """float32[Q, n]: queries times documents in single precision.
 
-    On a CPU through oneDNN with the queries laid out once, which is twice as fast as torch's own
-    product on some processors, where its operators work; there is the plain way too.
+    Through oneDNN with the queries laid out once, which is twice as fast as torch's own product on
+    some processors, where its operators work; there is the plain way too.
     """
     import torch
 
     from gtr_beir import onednn
 
-    if documents.device.type != "cpu":
-        product: torch.Tensor = (queries.to(documents.device) @ documents.T).cpu()
-        return product
     if len(queries) >= _WORTH_LAYING_OUT and onednn.works():
         try:
             laid_out = onednn.LaidOut(queries)

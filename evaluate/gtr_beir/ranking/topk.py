@@ -7,7 +7,8 @@ A block is searched in two steps. A matrix product in bf16 or single precision f
 with a margin that covers its rounding error (`ranking.candidates`); the candidates' scores are then
 computed again, each as one dot product that is rounded correctly to float32 (`ranking.exact`). So
 the kept scores, and the order, do not depend on block size, tile shape, threads, the precision of
-products or the device, and equal vectors get equal scores.
+products or the device (`ranking.on_device` is the same on a GPU), and equal vectors get equal
+scores.
 
 The best that were found in other blocks are a floor: a document is dropped if k others are known to
 be better, whichever they are. The order is strict, so a document of the final top k never has k
@@ -29,6 +30,7 @@ from gtr_beir.errors import NumericalError
 from gtr_beir.ranking.candidates import Half, Single, shared, worth_halving
 from gtr_beir.ranking.exact import ExactScores, norms_at_most, norms_of
 from gtr_beir.ranking.kernels import dot_products
+from gtr_beir.ranking.on_device import DeviceBlock
 
 _TILE_BYTES = 1 << 25
 """Scores held at once by all threads; three times as many where bf16 did not tell enough."""
@@ -170,7 +172,7 @@ def dense_top_k(
 
     queries: float32[Q, dim]; documents: float32[n, dim]; id_ranks: int32[n] of these documents;
     first_row: the corpus row of documents[0]; excluded: int32[Q], a corpus row that a query must
-    not return (-1: none); device: where the matrix product runs; floor: of documents
+    not return (-1: none); device: where the block is searched; floor: of documents
     outside of this block, which a document must beat. Returns rankings of k
     columns, padded where fewer were found. Raises NumericalError if a score may not be finite.
     """
@@ -180,13 +182,25 @@ def dense_top_k(
     if not len(documents) or not len(queries):
         return best
     norms = norms_of(queries)
+    id_ranks = np.asarray(id_ranks)
+    if stays_on(device):
+        on_gpu = DeviceBlock(np.ascontiguousarray(documents), id_ranks, device)
+        _require_finite_scores(on_gpu.largest * float(norms.max()))
+        not_own = None if excluded is None else excluded.astype(np.int64) - first_row
+        least = None if floor is None else (floor.scores, floor.keys)
+        for kept in on_gpu.search(queries, norms, k=k, excluded=not_own, floor=least):
+            place = kept.queries, kept.columns
+            best.rows[place] = kept.rows + first_row
+            best.scores[place] = kept.scores
+            best.id_ranks[place] = id_ranks[kept.rows]
+        return best
     # Each thread works alone on its own queries: threads that meet after every small step, as
     # torch's own do, wait for each other most of the time.
     threads = torch.get_num_threads()
     pools = futures.ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         with pools as pool:
-            block = _Block(documents, np.asarray(id_ranks), first_row, k, device, norms, pool)
+            block = _Block(documents, id_ranks, first_row, k, norms, pool)
             tile = _TILE_BYTES // block.score_bytes // len(documents) // threads
             tile = max(1, min(tile, -(-len(queries) // threads)))
 
@@ -201,6 +215,17 @@ def dense_top_k(
         # Once no thread of the pool can begin any more.
         torch.set_num_threads(threads)
     return best
+
+
+def stays_on(device: str) -> bool:
+    """Whether a block is searched on its device, as a GPU does it."""
+    return device != "cpu"
+
+
+def _require_finite_scores(most: float) -> None:
+    """NumericalError unless no score can be larger than single precision holds."""
+    if not most < float(np.finfo(np.float32).max) / 2:
+        raise NumericalError("a score is not finite; the vectors or the queries hold NaN")
 
 
 @dataclass(frozen=True)
@@ -229,7 +254,6 @@ class _Block:
         id_ranks: npt.NDArray[np.int32],
         first_row: int,
         k: int,
-        device: str,
         norms: npt.NDArray[np.float64],
         pool: futures.Executor,
     ):
@@ -242,11 +266,10 @@ class _Block:
             # Once, before threads ask for it at the same time.
             dot_products()
         largest, longest = float(self._norms.max()), float(norms.max())
-        if not largest * longest < float(np.finfo(np.float32).max) / 2:
-            raise NumericalError("a score is not finite; the vectors or the queries hold NaN")
-        self._single = Single(self._array, largest, device)
+        _require_finite_scores(largest * longest)
+        self._single = Single(self._array, largest)
         self._half: Half | None = None
-        if worth_halving(device, max(largest, longest)):
+        if worth_halving(max(largest, longest)):
             self._half = Half(self._array, largest, pool)
         self.score_bytes = 4 if self._half is None else 2
 

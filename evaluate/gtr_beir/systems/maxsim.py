@@ -4,11 +4,13 @@ The score of a document is the sum, over the query's token vectors, of the large
 any of the document's token vectors. Products are single precision and the maximum is exact; the sum
 is taken in float64 and rounded once, so it does not depend on an order. Products are taken tile by
 tile: tiles of queries and pieces of documents of a fixed size, within units of the corpus. So no
-setting (blocks, threads) changes what is multiplied with what.
+setting (blocks, threads) changes what is multiplied with what. On a GPU the queries stay there, and
+what comes back is a score for each query and document.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent import futures
 
@@ -26,19 +28,26 @@ _GPU_TILE_TOKENS, _GPU_PIECE_TOKENS = 8192, 16_384
 _ROWS = 128
 """Rows of a product are rounded up to a multiple, so that there are few shapes to prepare for."""
 _PIECES_AT_ONCE = 8
+_NOTHING = {"max": -math.inf, "sum": 0.0}
 
 
 class MaxSim:
-    """A set of queries, ready to score documents on one device."""
+    """A set of queries, ready to score documents on one device.
 
-    def __init__(self, queries: TokenVectors, device: str = "cpu"):
+    as_on_gpu: whether all documents of a piece are reduced by one kernel (None: on a GPU).
+    """
+
+    def __init__(
+        self, queries: TokenVectors, device: str = "cpu", *, as_on_gpu: bool | None = None
+    ):
         torch.set_float32_matmul_precision("highest")
         self._device = torch.device(device)
         on_cpu = self._device.type == "cpu"
         self._piece = _PIECE_TOKENS if on_cpu else _GPU_PIECE_TOKENS
         self._queries = queries
+        one_kernel = not on_cpu if as_on_gpu is None else as_on_gpu
         self._tiles = [
-            _Tile(queries, first, stop, self._device)
+            (_OneKernelTile if one_kernel else _Tile)(queries, first, stop, self._device)
             for first, stop in _tiles(queries.lengths, _TILE_TOKENS if on_cpu else _GPU_TILE_TOKENS)
         ]
 
@@ -62,9 +71,9 @@ class MaxSim:
             for piece in pieces[first : first + _PIECES_AT_ONCE]:
                 rows = vectors.index_select(0, _rows(piece, documents.lengths, starts))
                 rows = rows.to(self._device)
-                groups = _groups(documents.lengths[piece])
+                lengths = documents.lengths[piece]
                 for tile in self._tiles:
-                    found[tile.first : tile.stop, piece] = tile.score(rows, groups, len(piece))
+                    found[tile.first : tile.stop, piece] = tile.score(rows, lengths)
 
         if self._device.type != "cpu":
             for first in range(0, len(pieces), _PIECES_AT_ONCE):
@@ -99,25 +108,50 @@ class _Tile:
         self.first, self.stop = first, stop
         starts = queries.starts
         self._lengths = queries.lengths[first:stop]
+        self._device = device
         rows = np.ascontiguousarray(queries.vectors[starts[first] : starts[stop]])
         self._tokens = Matrix(torch.from_numpy(rows).to(device)) if len(rows) else None
 
     def score(
-        self, documents: torch.Tensor, groups: list[tuple[int, int]], count: int
+        self, documents: torch.Tensor, lengths: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
-        """float32[queries, count] of documents whose token vectors begin `documents`, in groups of
-        (documents, tokens of each)."""
+        """float32[queries, documents] of documents whose token vectors begin `documents`; lengths:
+        of each, in order, at least 1."""
         if self._tokens is None:
-            return np.zeros((self.stop - self.first, count), dtype=np.float32)
-        best = torch.empty((count, self._tokens.shape[0]), device=documents.device)
-        products = self._tokens(documents)
+            return np.zeros((self.stop - self.first, len(lengths)), dtype=np.float32)
+        return self._reduced(self._tokens(documents), lengths)
+
+    def _reduced(
+        self, products: torch.Tensor, lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Length by length, in the cache: a core does that faster than a kernel for all."""
+        best = torch.empty((len(lengths), products.shape[1]))
         row = at = 0
-        for texts, length in groups:
+        for texts, length in _groups(lengths):
             part = products[at : at + texts * length].view(texts, length, -1)
             torch.amax(part, dim=1, out=best[row : row + texts])
             at += texts * length
             row += texts
-        return _sums(best.cpu().numpy(), self._lengths)
+        return _sums(best.numpy(), self._lengths)
+
+
+class _OneKernelTile(_Tile):
+    """A tile whose products are reduced where they are, whatever the documents' lengths."""
+
+    def _reduced(
+        self, products: torch.Tensor, lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        def reduced(what: str, values: torch.Tensor, parts: npt.NDArray[np.int64]) -> torch.Tensor:
+            # Unsafe: the lengths are right, and to look at them would wait for the device.
+            sent = torch.from_numpy(parts).to(self._device)
+            found: torch.Tensor = torch.segment_reduce(
+                values, what, lengths=sent, axis=0, unsafe=True, initial=_NOTHING[what]
+            )
+            return found
+
+        best = reduced("max", products[: int(lengths.sum())], lengths)
+        sums = reduced("sum", best.T.double().contiguous(), self._lengths)
+        return sums.float().cpu().numpy()
 
 
 def _sums(best: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
