@@ -18,6 +18,7 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def run_beir(source: Path, _: Path) -> dict[str, Any]:
 
 
 class TreeMemory:
-    """Peak memory of this process and its children together (proportional set sizes)."""
+    """Peak memory of this process and its children together (proportional set sizes), on Linux."""
 
     def __init__(self) -> None:
         self.peak_mb = 0.0
@@ -127,17 +128,27 @@ class TreeMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        import psutil
-
-        me = psutil.Process(os.getpid())
         while not self._stop.wait(0.5):
-            total = 0
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    total += process.memory_full_info().pss
-                except psutil.Error:
-                    continue
-            self.peak_mb = max(self.peak_mb, total / (1 << 20))
+            kilobytes = sum(self._held(number) for number in self._tree(os.getpid()))
+            self.peak_mb = max(self.peak_mb, kilobytes / 1024)
+
+    def _tree(self, process: int) -> Iterator[int]:
+        yield process
+        for thread in Path(f"/proc/{process}/task").glob("*/children"):
+            try:
+                found = thread.read_text().split()
+            except OSError:  # it has ended
+                continue
+            for started in found:
+                yield from self._tree(int(started))
+
+    @staticmethod
+    def _held(process: int) -> int:
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        except OSError:  # it has ended
+            return 0
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
     def __enter__(self) -> TreeMemory:
         self._thread.start()

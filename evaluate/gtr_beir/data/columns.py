@@ -25,7 +25,8 @@ from gtr_beir.errors import StoreError
 UNIT = 1024
 """Documents in a unit of the store."""
 
-_MAPPED_UNITS = 128
+_MAPPED_BYTES = 4 << 20
+"""Of units that were read, after which a file is mapped anew."""
 
 
 class _HashingFile:
@@ -109,6 +110,16 @@ def unit_digest(ids: bytes, texts: bytes) -> bytes:
     return Digest().add(ids + texts).raw()[:16]
 
 
+def _strings(values: list[str]) -> pa.Array:
+    """As `pa.array`, which imports pandas: 40 MB in a process that may need none."""
+    encoded = [value.encode("utf-8", "surrogatepass") for value in values]
+    offsets = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum([len(value) for value in encoded], out=offsets[1:])
+    return pa.StringArray.from_buffers(
+        len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))
+    )
+
+
 class ColumnFile:
     """An Arrow file of units, memory-mapped; opening reads only its footer.
 
@@ -135,12 +146,12 @@ class ColumnFile:
         The file is mapped anew now and then: pages of a map count as this process's memory once
         they were read, and reading a corpus from end to end would hold all of it.
         """
-        self._read += 1
-        if self._read > _MAPPED_UNITS:
+        if self._read > _MAPPED_BYTES:
             self._open()
         try:
             batch = self._reader.get_batch(index)
             batch.validate(full=True)
+            self._read += batch.nbytes
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
         if self._verify is not None:
@@ -197,12 +208,13 @@ class ColumnFile:
         distinct = list(dict.fromkeys(wanted))
         where = np.full(len(distinct), -1, dtype=np.int32)
         if distinct:
-            value_set = pa.array(distinct, type=pa.string())
+            value_set = _strings(distinct)
             for index in range(self.unit_count):
                 found = pc.index_in(self._column(index, column), value_set=value_set)
                 if found.null_count == len(found):
                     continue
-                rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
-                where[found.drop_null().to_numpy()] = rows + index * UNIT
+                places = found.to_pylist()
+                rows = [row for row, place in enumerate(places) if place is not None]
+                where[[places[row] for row in rows]] = np.array(rows) + index * UNIT
         position = {value: place for place, value in enumerate(distinct)}
         return where[[position[value] for value in wanted]] if wanted else where

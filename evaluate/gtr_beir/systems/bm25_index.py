@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gtr_beir.data.store import Dataset
+from gtr_beir.memory import give_back
 from gtr_beir.progress import Progress
 from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import Found, SearchOptions
@@ -146,6 +147,9 @@ def build_index(
         processes=processes or os.cpu_count() or 1,
         done=lambda index: progress.advance(len(missing[index])),
     )
+    # The terms that this process has analysed, if it did: nobody needs them to search.
+    _term_table.cache_clear()
+    give_back()
     progress.finish()
 
 

@@ -41,13 +41,13 @@ Arrays = dict[str, npt.NDArray[Any]]
 class _Batch:
     """Postings of some consecutive documents, by term and then by document.
 
-    terms: int64[t], numbers of the batch's terms, ascending; sizes: int64[t], how many postings
+    terms: int32[t], numbers of the batch's terms, ascending; sizes: int32[t], how many postings
     each has; documents: uint16[p]; frequencies: uint8[p]; long: int64[2, l], places among the p
     postings with their frequencies; lengths: int64 of each document.
     """
 
-    terms: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
+    terms: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int32]
     documents: npt.NDArray[np.uint16]
     frequencies: npt.NDArray[np.uint8]
     long: npt.NDArray[np.int64]
@@ -116,8 +116,8 @@ def _invert(table: TermTable, texts: list[str | bytes], first: int) -> _Batch:
     long = np.stack((long, frequencies[long]))
     frequencies[long[0]] = 0
     return _Batch(
-        terms=numbers[heads],
-        sizes=np.diff(heads, append=len(numbers)),
+        terms=numbers[heads].astype(np.int32),
+        sizes=np.diff(heads, append=len(numbers)).astype(np.int32),
         documents=(keys & 0xFFFF).astype(np.uint16),
         frequencies=frequencies.astype(np.uint8),
         long=long,
@@ -145,7 +145,7 @@ def _assemble(hashes: npt.NDArray[np.uint64], batches: list[_Batch]) -> Arrays:
     frequencies = np.empty(offsets[-1], dtype=np.uint8)
     long = [np.empty((2, 0), dtype=np.int64)]
     for batch in batches:
-        inside = np.cumsum(batch.sizes) - batch.sizes
+        inside = np.cumsum(batch.sizes, dtype=np.int64) - batch.sizes
         places = np.repeat(free[batch.terms] - inside, batch.sizes)
         places += np.arange(len(places))
         documents[places] = batch.documents
