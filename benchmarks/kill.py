@@ -77,7 +77,7 @@ class Run:
             return frozenset((f"/{entry.name}", entry.inode()) for entry in entries)
 
 
-WRITING, RANKED, RECORDED = "-run.trec.gz", "/run.trec.gz", "/record.json"
+WRITING, RANKED, RECORDED = "-staged", "/run.trec.gz", "/record.json"
 
 
 @dataclass
@@ -223,7 +223,8 @@ def differences(run: Run, reference: Run) -> list[str]:
         for field in ("measures", "fingerprints", "settings", "n_queries", "depth", "key")
         if getattr(records[0], field) != getattr(records[1], field)
     ]
-    return wrong + [f"{path} was left behind" for path in run.folder.rglob(".tmp-*")]
+    left = [*run.folder.rglob(".tmp-*"), *run.folder.glob("staged")]
+    return wrong + [f"{path} was left behind" for path in left]
 
 
 def kill_all(killed: Run, reference: Run, plan: list[Moment], blocks: int) -> list[str]:

@@ -3,13 +3,24 @@
 import sys
 from collections.abc import Sequence
 
-from gtr_beir import cli
-from gtr_beir.demo.tour import add_demo
+from gtr_beir import process
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command of the command line, or the demonstration; returns the exit code."""
-    return cli.main(arguments, further=[add_demo])
+    """Run one command of the command line, or the demonstration; returns the exit code.
+
+    Without arguments they are those of the process, whose signals and streams are taken in hand.
+    """
+    if arguments is None:
+        process.leave_when_told()
+        process.guard_streams()
+    from gtr_beir import cli
+    from gtr_beir.demo.tour import add_demo
+
+    if arguments is not None:
+        return cli.main(arguments, further=[add_demo])
+    process.stop_when_told()
+    return process.told(cli.main(further=[add_demo]))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import InputError, StoreError, UsageError
 from gtr_beir.files import lock, remove_leftovers
-from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
+from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Model, Scoring
+from gtr_beir.kept import finish, keep
 from gtr_beir.query_values import read_per_query, require_agreeing, write_per_query
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
@@ -159,6 +160,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
     key = record_key(dataset.fingerprint, fingerprint, chosen.depth, chosen.self_matches)
     with lock(folder / ".lock"):
         remove_leftovers(folder)
+        finish(folder)
         done = _done(folder, key, chosen.again)
         if done is not None:
             return _brought_up(done, folder, dataset, identity), False
@@ -167,36 +169,38 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
         searched = time.perf_counter()
         values = measures.per_query(found.run, dataset)
         scored = time.perf_counter()
-        (folder / RECORD).unlink(missing_ok=True)
-        found.run.write(folder / RUN, dataset, tag=name)
-        write_per_query(folder / PER_QUERY, values)
-        seconds = {
-            **found.facts.get("seconds", {}),
-            "search_total": searched - start,
-            "measures": scored - searched,
-            "write": time.perf_counter() - scored,
-        }
-        record = Record(
-            dataset=dataset.name,
-            split=str(dataset.manifest["split"]),
-            system=name,
-            identity=identity,
-            settings={**system.settings, **_rerank_setting(scoring)},
-            measures=measures.mean(values),
-            n_queries=len(values),
-            n_documents=dataset.n_documents,
-            depth=chosen.depth,
-            self_matches={"policy": chosen.self_matches, "queries": concerned},
-            fingerprints={
-                "dataset": dataset.fingerprint,
-                "system": fingerprint,
-                "run": hash_file(folder / RUN),
-            },
-            facts={**found.facts, "seconds": seconds, **machine()},
-            versions=versions(),
-            finished=now(),
+
+        def record_of(run: str) -> Record:
+            seconds = {
+                **found.facts.get("seconds", {}),
+                "search_total": searched - start,
+                "measures": scored - searched,
+                "write": time.perf_counter() - scored,
+            }
+            return Record(
+                dataset=dataset.name,
+                split=str(dataset.manifest["split"]),
+                system=name,
+                identity=identity,
+                settings={**system.settings, **_rerank_setting(scoring)},
+                measures=measures.mean(values),
+                n_queries=len(values),
+                n_documents=dataset.n_documents,
+                depth=chosen.depth,
+                self_matches={"policy": chosen.self_matches, "queries": concerned},
+                fingerprints={
+                    "dataset": dataset.fingerprint,
+                    "system": fingerprint,
+                    "run": run,
+                },
+                facts={**found.facts, "seconds": seconds, **machine()},
+                versions=versions(),
+                finished=now(),
+            )
+
+        record = keep(
+            folder, lambda path: found.run.write(path, dataset, tag=name), values, record_of
         )
-        record.write(folder)
     return record, True
 
 
@@ -367,10 +371,69 @@ def _joined(fingerprints: list[str]) -> str:
     return Digest().add("".join(fingerprints)).hex()
 
 
-def score_run(path: Path, dataset: Dataset) -> tuple[dict[str, float], pd.DataFrame]:
-    """Means and per-query values of anyone's run file."""
-    values = measures.per_query(Run.read(path, dataset), dataset)
-    return measures.mean(values), values
+def keep_given_run(
+    run: Run,
+    values: pd.DataFrame,
+    dataset: Dataset,
+    *,
+    path: Path,
+    label: str,
+    results_dir: Path,
+    again: bool,
+) -> Path:
+    """Keep what somebody else's run file came to, as `<label>@given`; returns the folder.
+
+    values: of its queries. UsageError for a label that cannot be a folder's name, and for another
+    result that is there, unless `again`.
+    """
+    RunOptions(label=label)  # refuses what cannot be one
+    model = Model(label, why_not="a run file that was given")
+    identity = Identity(model, options={"run": "given"})
+    name = identity.name
+    folder = results_dir / name / dataset.name
+    file = hash_file(path)
+    fingerprint = Digest().add("given run").add(file).hex()
+    depth = int((run.doc_rows >= 0).sum(axis=1).max(initial=1))
+    # Whoever dropped own ids has none; whoever kept them nearly always has one.
+    own = run.for_queries(dataset.query_ids).doc_rows == dataset.self_rows[:, None]
+    own &= dataset.self_rows[:, None] >= 0
+    policy = "keep" if own.any() else "drop"
+    key = record_key(dataset.fingerprint, fingerprint, depth, policy)
+    with lock(folder / ".lock"):
+        remove_leftovers(folder)
+        finish(folder)
+        if _done(folder, key, again) is not None:
+            return folder
+        concerned = int((dataset.self_rows >= 0).sum())
+        record = Record(
+            dataset=dataset.name,
+            split=str(dataset.manifest["split"]),
+            system=name,
+            identity=identity.on(
+                dataset.name,
+                version=dataset.version,
+                scoring=WHOLE_CORPUS,
+                depth=depth,
+                self_matches=policy if concerned else "none",
+            ),
+            settings={"given": {"file": path.name, "sha256": file}},
+            measures=measures.mean(values),
+            n_queries=len(values),
+            n_documents=dataset.n_documents,
+            depth=depth,
+            self_matches={"policy": policy, "queries": concerned},
+            fingerprints={"dataset": dataset.fingerprint, "system": fingerprint},
+            facts=machine(),
+            versions=versions(),
+            finished=now(),
+        )
+        keep(
+            folder,
+            lambda path: run.write(path, dataset, tag=name),
+            values,
+            lambda run: replace(record, fingerprints={**record.fingerprints, "run": run}),
+        )
+    return folder
 
 
 def machine() -> dict[str, Any]:

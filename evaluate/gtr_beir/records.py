@@ -120,8 +120,12 @@ class Record:
             + f"<p><code>{html.escape(self.signature)}</code></p></div>"
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """What is written, but for its digest."""
+        return {"signature": self.signature, **dataclasses.asdict(self)}
+
     def write(self, folder: Path) -> None:
-        value = {"signature": self.signature, **dataclasses.asdict(self)}
+        value = self.as_json()
         write_json(folder / RECORD, {**value, "digest": _digest(value)})
 
     @staticmethod

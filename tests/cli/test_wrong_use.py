@@ -25,6 +25,21 @@ class WrongUse:
 
 RUN_MINE = ("run", "fixed", "-d", "mine")
 WRONG_USE = (
+    *(
+        WrongUse(
+            f"run {said}",
+            ("run", said, "-d", "mine"),
+            f"there is no system and no folder '{said}'; did you mean '{meant}'?",
+        )
+        for said, meant in (
+            ("bm25-flt", "bm25-flat"),
+            ("bm25", "bm25-flat"),
+            ("GTR-base", "gtr-base"),
+            ("gtr-bas", "gtr-base"),
+            ("gtr-largee", "gtr-large"),
+            ("ColBERT", "colbert"),
+        )
+    ),
     WrongUse(
         "run without a dataset",
         ("run", "fixed"),

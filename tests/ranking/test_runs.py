@@ -14,7 +14,7 @@ from doubles import WordSystem
 from gtr_beir.data import lines
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import InputError
-from gtr_beir.evaluation import score_run
+from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
 from gtr_beir.systems.base import SearchOptions
 
@@ -50,7 +50,7 @@ def test_scores_decide_and_ids_break_ties(small: Dataset, tmp_path: Path) -> Non
     run = Run.read(path, small)
     ranked = small.document_ids(run.doc_rows[0][run.doc_rows[0] >= 0])
     assert ranked == ["d4", "d3", "d2", "d1"]
-    _, values = score_run(path, small)
+    values = measures.per_query(Run.read(path, small), small)
     # trec_eval itself, on the same lines:
     theirs = pytrec_eval.RelevanceEvaluator(
         {"q1": {"d1": 1, "d4": 2}}, {"ndcg_cut.3,10", "map_cut.10", "P.3"}

@@ -226,11 +226,22 @@ def open_checkpoint(
         many = open_multi_vector(given, revision=revision, offline=offline)
         shown = name if name == "colbert" else many.hub or many.path.resolve().name
         return MultiVectorCheckpoint(name, shown, many.path, many.hub, many.revision, False, many)
+    _refuse_without_prefix(as_path(name), name)
     folder = open_folder(name, revision=revision, offline=offline)
     shown = folder.path.resolve().name if folder.hub is None else name
     return FolderCheckpoint(
         name, shown, folder.path, folder.hub, folder.revision, folder.gtr, folder
     )
+
+
+def _refuse_without_prefix(path: Path, name: str) -> None:
+    """UsageError for a folder of another form than sentence-transformers', which says its name."""
+    if (path / "modules.json").is_file():
+        return
+    if (path / "saved_model.pb").is_file():
+        raise UsageError(f"{name} is a SavedModel, as TF-Hub has them; name it {TFHUB}{name}")
+    if (path / "checkpoint").is_file():
+        raise UsageError(f"{name} is a T5X checkpoint; name it {T5X}{name}")
 
 
 def look_up(

@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import gtr_beir
 from gtr_beir.cli.claims import add_claims
@@ -21,7 +22,9 @@ from gtr_beir.cli.options import Commands
 from gtr_beir.cli.plan import add_plan
 from gtr_beir.cli.reports import add_leaderboard, add_score
 from gtr_beir.cli.run import add_run
+from gtr_beir.data.registry import closest
 from gtr_beir.errors import GtrBeirError, sentence
+from gtr_beir.process import STOPPED, Stopped
 
 AddCommand = Callable[["Commands[argparse.ArgumentParser]"], None]
 
@@ -30,7 +33,9 @@ def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand
     """Run one command; returns the exit code. further: commands of those who use this module."""
     parser = _parser(further)
     try:
-        options = parser.parse_args(arguments)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            _refuse(unknown, options.command_parser if "act" in options else parser)
         if "act" not in options:
             parser.print_help()
             return 2
@@ -39,9 +44,9 @@ def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand
     except GtrBeirError as error:
         print(f"gtr-beir: {sentence(error)}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("\ngtr-beir: stopped; the same command continues from there", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stopped:
+        print(f"\n{STOPPED}", file=sys.stderr)
+        return stopped.code if isinstance(stopped, Stopped) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -72,4 +77,23 @@ def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:
     add_claims(commands)
     for add in further:
         add(commands)
+    _know_themselves(commands)
     return parser
+
+
+def _know_themselves(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Each command's options say whose they are, for whoever has to show its usage."""
+    for parser in commands.choices.values():
+        parser.set_defaults(command_parser=parser)
+        for action in parser._actions:
+            if isinstance(action, Commands):
+                _know_themselves(action)
+
+
+def _refuse(unknown: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
+    """Exit code 2 with the usage of the command itself."""
+    first = unknown[0]
+    known = tuple(option for action in parser._actions for option in action.option_strings)
+    near = closest(first.partition("=")[0], known) if first.startswith("-") else ""
+    what = "option" if first.startswith("-") else "further argument"
+    parser.error(f"there is no {what} {first}{near}")

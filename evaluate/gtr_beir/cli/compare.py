@@ -34,9 +34,16 @@ def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=["text", "md"],
+        choices=["text", "md", "json"],
         default="text",
-        help="text for a terminal, md for a pull request (default: text)",
+        help="text for a terminal, md for a pull request, json for a program (default: text)",
+    )
+    parser.add_argument(
+        "--json",
+        dest="format",
+        action="store_const",
+        const="json",
+        help="as --format json",
     )
     parser.set_defaults(act=_compare)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,11 +81,7 @@ def _leaderboard(options: argparse.Namespace) -> None:
     formats = _named(options.format)
     if not formats:
         raise UsageError(f"no format was named; choose from {', '.join(render.WRITTEN)}")
-    for name in formats:
-        if name not in render.WRITTEN:
-            raise UsageError(
-                f"there is no format '{name}'; choose from {', '.join(render.WRITTEN)}"
-            )
+    formats = list(dict.fromkeys(map(render.format_named, formats)))
     report = report_for(
         formats,
         options.results_dir,
@@ -186,15 +184,27 @@ def add_score(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="CSV",
         help="also write the values of every query to this CSV file",
     )
-    folders(parser)
+    parser.add_argument(
+        "--label",
+        help="also keep the result in the results folder, as LABEL@given, so that leaderboard and "
+        "compare show it beside your own",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="replace a result of this label that is there"
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    folders(parser, results=True)
     parser.set_defaults(act=_score)
 
 
 def _score(options: argparse.Namespace) -> None:
     from gtr_beir.data.catalogue import load_dataset
     from gtr_beir.data.store import Dataset
-    from gtr_beir.evaluation import score_run
+    from gtr_beir.evaluation import keep_given_run
     from gtr_beir.query_values import write_per_query
+    from gtr_beir.ranking import measures
+    from gtr_beir.ranking.coverage import Coverage
+    from gtr_beir.ranking.runs import Run
     from gtr_beir.report.rounding import shown
 
     dataset = load_dataset(options.dataset, datasets_dir=options.datasets_dir)
@@ -202,9 +212,28 @@ def _score(options: argparse.Namespace) -> None:
         raise UsageError(
             f"{options.dataset} is the mean of its forums; score each forum's run separately"
         )
-    means, values = score_run(options.run, dataset)
-    for name, value in means.items():
-        print(f"{name:15} {shown(value)}")
-    print(f"{'queries':15} {len(values)}")
+    run = Run.read(options.run, dataset)
+    values = measures.per_query(run, dataset)
+    means = measures.mean(values)
+    covered = Coverage.of(run, dataset)
+    if options.json:
+        print(json.dumps({"dataset": dataset.name, "measures": means, **asdict(covered)}))
+    else:
+        for name, value in means.items():
+            print(f"{name:15} {shown(value)}")
+        print(f"{'queries':15} {len(values)}")
+        for line in covered.lines:
+            print(line)
     if options.per_query:
         write_per_query(options.per_query, values)
+    if options.label is not None:
+        folder = keep_given_run(
+            run,
+            values,
+            dataset,
+            path=options.run,
+            label=options.label,
+            results_dir=options.results_dir,
+            again=options.again,
+        )
+        print(f"kept: {folder}", file=sys.stderr)

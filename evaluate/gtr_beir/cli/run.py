@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -80,6 +81,11 @@ def add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     cluster_flags(parser)
     folders(parser, results=True)
     quiet(parser)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print each record as one line of JSON in place of the line for people",
+    )
     system_flags(parser, shared={"offline"})
     # None: an experiment file's own folder comes before the usual one.
     parser.set_defaults(act=_run, results_dir=None)
@@ -115,13 +121,14 @@ def _run(options: argparse.Namespace) -> int:
         for outcome in carry_out(work):
             # A system that cannot be loaded is told once, not for every dataset.
             if outcome.loaded or all(other.place != outcome.place for other in outcomes):
-                _tell(outcome, options.shard)
+                _tell(outcome, options.shard, as_json=options.json)
             outcomes.append(outcome)
     finally:
         if cluster is not None:
             cluster.close()
         # Also of a run that is stopped: what is left is worth knowing then.
-        if work.pairs > 1 and not options.quiet and work.shard is None:
+        table = not options.quiet and not options.json
+        if work.pairs > 1 and table and work.shard is None:
             print(f"\n{closing_table(work, outcomes)}", flush=True)
     written = not work.experiment.reports or _reported(work, outcomes, quiet=options.quiet)
     if not options.quiet:
@@ -129,9 +136,10 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if written and all(o.record or o.shard for o in outcomes) else 1
 
 
-def _tell(outcome: Outcome, shard: str | None) -> None:
+def _tell(outcome: Outcome, shard: str | None, *, as_json: bool) -> None:
     if outcome.record is not None:
-        print(_record_line(outcome.record), flush=True)
+        line = json.dumps(outcome.record.as_json()) if as_json else _record_line(outcome.record)
+        print(line, flush=True)
     elif outcome.shard is not None:
         done, blocks = outcome.shard.done, outcome.shard.blocks
         word = "block" if blocks == 1 else "blocks"

@@ -112,10 +112,11 @@ def suite(name: str) -> tuple[str, ...]:
     return known[name]
 
 
-def closest(name: str, names: tuple[str, ...]) -> str:
-    """`; did you mean 'X'?`, or nothing where no name is near."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+def closest(name: str, names: tuple[str, ...], *, cutoff: float = 0.6) -> str:
+    """`; did you mean 'X'?`, or nothing where no name is near, in whatever case."""
+    lowered = {known.lower(): known for known in reversed(names)}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
+    return f"; did you mean '{lowered[near[0]]}'?" if near else ""
 
 
 def gated_sentence(spec: DatasetSpec) -> str:

@@ -126,15 +126,12 @@ class _Reading:
         )
 
     def _reports(self, tables: Mapping[str, object]) -> tuple[str, ...]:
-        from gtr_beir.report.formats.render import WRITTEN
+        from gtr_beir.report.formats.render import format_named
 
-        named = self._texts(tables, "reports")
-        for name in named:
-            if name not in WRITTEN:
-                raise self._wrong(
-                    f"reports: there is no format '{name}'; choose from {', '.join(WRITTEN)}"
-                )
-        return named
+        try:
+            return tuple(map(format_named, self._texts(tables, "reports")))
+        except UsageError as error:
+            raise self._wrong(f"reports: {error}") from None
 
     def _known(
         self, where: str, table: Mapping[str, object], keys: Iterable[str], what: str

@@ -9,11 +9,14 @@ what a search needs is imported when it begins.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from gtr_beir.checkpoints.layout import RELEASED
+from gtr_beir.data.registry import closest
 from gtr_beir.errors import UsageError
 from gtr_beir.identity import USUAL_DEPTH, Identity
 from gtr_beir.systems.options import Options, choices, flag
@@ -31,6 +34,7 @@ SYSTEMS = {"bm25-flat": BM25, "bm25-multifield": BM25, "colbert": COLBERT}
 """Names with a home of their own; the class is called with (name, options)."""
 
 _PREFIXES = {"colbert:": COLBERT}
+_ONE_WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -178,9 +182,23 @@ def belonging(options: Iterable[str]) -> str:
 
 
 def system_class(name: str) -> Any:
-    """The class that a name stands for; called with (name, options) it gives a System."""
+    """The class that a name stands for; called with (name, options) it gives a System. UsageError
+    for a name that is nearly that of a system."""
     home = next((h for prefix, h in _PREFIXES.items() if name.startswith(prefix)), None)
+    if home is None and name not in SYSTEMS:
+        _refuse_nearly(name)
     return _imported(home or SYSTEMS.get(name, DENSE))
+
+
+def _refuse_nearly(name: str) -> None:
+    """Before anybody asks the hub for it: what lies there under one word has other names."""
+    if name in RELEASED or not _ONE_WORD.fullmatch(name) or Path(name).is_dir():
+        return
+    known = (*RELEASED, *SYSTEMS)
+    begun = [other for other in known if name and other.startswith(name.lower())]
+    near = f"; did you mean '{begun[0]}'?" if begun else closest(name, known, cutoff=0.75)
+    if near:
+        raise UsageError(f"there is no system and no folder '{name}'{near}")
 
 
 def system_classes() -> list[Any]:

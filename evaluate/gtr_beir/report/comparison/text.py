@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from gtr_beir.report.comparison.outcome import Lost, Outcome, most_lost, verdicts
 from gtr_beir.report.comparison.paired import comparison_table
@@ -54,5 +55,32 @@ def _lost(lost: Lost, b: str) -> str:
     return f"Lost most on {clean(lost.dataset)} from A to {b}: {named}."
 
 
-FORMATS: dict[str, Callable[[Outcome], str]] = {"text": terminal, "md": markdown}
+def as_json(outcome: Outcome) -> str:
+    """A line of JSON: the numbers, unrounded, and the sentences."""
+    held = {
+        "measure": str(outcome.measure),
+        "a": outcome.given,
+        "compared": [
+            {
+                "label": one.label,
+                "given": one.given,
+                "datasets": [asdict(result) for result in one.results],
+                "only_a": one.only_a,
+                "only_b": one.only_b,
+                "verdicts": list(verdicts(one, outcome)),
+            }
+            for one in outcome.compared
+        ],
+        "required": [
+            {"asked": one.requirement.asked, "failures": one.failures} for one in outcome.required
+        ],
+    }
+    return json.dumps(held, default=str) + "\n"
+
+
+FORMATS: dict[str, Callable[[Outcome], str]] = {
+    "text": terminal,
+    "md": markdown,
+    "json": as_json,
+}
 """Format name -> renderer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gtr_beir.errors import UsageError
 from gtr_beir.report.formats.latex import latex
 from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.formats.page import html
@@ -39,5 +40,17 @@ FORMATS: dict[str, Callable[[Report, bool], str]] = {
 
 WRITTEN = (*FORMATS, "figures")
 """What can be written of a report: the formats, and the figures as files of their own."""
+
+_ALSO = {"tex": "latex", "markdown": "md", "page": "html", "svg": "figures", "png": "figures"}
+
+
+def format_named(name: str) -> str:
+    """The format that a name stands for, in any case; UsageError if there is none."""
+    known = name.lower().removeprefix(".")
+    known = _ALSO.get(known, known)
+    if known not in WRITTEN:
+        raise UsageError(f"there is no format '{name}'; choose from {', '.join(WRITTEN)}")
+    return known
+
 
 SUFFIXES = {"md": "md", "csv": "csv", "html": "html", "latex": "tex"}
