@@ -40,8 +40,8 @@ def test_a_system_that_fails_leaves_no_record(
     monkeypatch.setattr("pandas.DataFrame.to_csv", fail)
     place = results / "fixed" / "mine"
     refused(
-        f"the disk is full while writing {place}/.tmp-…-staged/{PER_QUERY}; free some space and run "
-        "the same command again to continue where it stopped",
+        f"the disk is full while writing {place}/.tmp-…-staged/{PER_QUERY}; free some space and "
+        "run the same command again to continue where it stopped",
         *("run", "fixed", "-d", "mine", "-q"),
     )
     assert not (place / RECORD).exists()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import InputError, StoreError, UsageError
@@ -67,16 +68,19 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
 def benchmark(
     system: System,
-    dataset: Dataset | DatasetGroup,
+    dataset: Dataset | DatasetGroup | str,
     options: RunOptions | None = None,
     **choices: Any,
 ) -> Record:
     """Rank, score and record one dataset with one system; `choices` are fields of RunOptions, put
     in the place of those of `options`.
 
-    A dataset made of parts is done part by part and recorded as their unweighted mean. Raises
-    UsageError for a choice that there is not, or that the system cannot follow.
+    A dataset can be named, as for `load_dataset`. One made of parts is done part by part and
+    recorded as their unweighted mean. Raises UsageError for a choice that there is not, or that the
+    system cannot follow.
     """
+    if isinstance(dataset, str):
+        dataset = load_dataset(dataset)
     return benchmark_or_find(system, dataset, options, **choices)[0]
 
 

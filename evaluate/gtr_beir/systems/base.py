@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 COLBERT = "gtr_beir.systems.colbert:ColbertSystem"
 BM25 = "gtr_beir.systems.bm25:Bm25"
 DENSE = "gtr_beir.systems.dense:DenseSystem"
+GIVEN = "gtr_beir.systems.given:GivenSystem"
 
 SYSTEMS = {"bm25-flat": BM25, "bm25-multifield": BM25, "colbert": COLBERT}
 """Names with a home of their own; the class is called with (name, options)."""
@@ -133,14 +134,20 @@ class SharesWork(Protocol):
         ...
 
 
-def load_system(name: str | Path, options: Options | None = None, **choices: Any) -> System:
-    """The system that `name` stands for: a key of SYSTEMS, a Hugging Face id, or a folder.
+def load_system(
+    asked: str | Path | object, /, options: Options | None = None, **choices: Any
+) -> System:
+    """The system that a name stands for: a key of SYSTEMS, a Hugging Face id, or a folder; or a
+    system around an object with `encode`, such as a SentenceTransformer.
 
-    `choices` are the system's options by name, if `options` are not given. Raises UsageError for a
-    name or an option that cannot be used and CheckpointError for a checkpoint that is not what it
-    should be.
+    `choices` are the system's options by name, if `options` are not given; of an object they are
+    its `name`, for folders and tables, and `weights`, a word for the state that it is in. Raises
+    UsageError for a name or an option that cannot be used and CheckpointError for a checkpoint that
+    is not what it should be.
     """
-    name = str(name)
+    if not isinstance(asked, str | Path):
+        return _given(asked, options, choices)
+    name = str(asked)
     home = system_class(name)
     if options is None:
         options = make_options(name, choices)
@@ -150,6 +157,15 @@ def load_system(name: str | Path, options: Options | None = None, **choices: Any
             f"{type(options).__name__}{' and names as well' if choices else ''}"
         )
     system: System = home(name, options)
+    return system
+
+
+def _given(model: object, options: Options | None, choices: Mapping[str, Any]) -> System:
+    unknown = choices.keys() - {"name", "weights"}
+    if options is not None or unknown:
+        what = ", ".join(sorted(unknown)) or "options"
+        raise UsageError(f"an encoder given as an object has no {what}; it has name and weights")
+    system: System = _imported(GIVEN)(model, **choices)
     return system
 
 

@@ -1,0 +1,118 @@
+"""An encoder that somebody gives from Python: SentenceTransformer, or any object with `encode`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gtr_beir.digests import Digest
+from gtr_beir.encoders.base import Encoded
+from gtr_beir.errors import NumericalError, UsageError
+from gtr_beir.lengths import Kind
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_OWN = "encode"
+_OF_KIND: Mapping[Kind, str] = {"query": "encode_query", "document": "encode_document"}
+
+
+class GivenEncoder:
+    """Whatever has `encode(texts)` and gives an array [n, dim] or a tensor.
+
+    Where it has `encode_query` and `encode_document`, as SentenceTransformer has, those are asked,
+    so that its prompts are used. It cuts texts as it likes: tokens are not counted. Vectors are
+    brought to length 1 if its `similarity_fn_name` is cosine, and are as it gives them otherwise.
+    Raises UsageError for an object without `encode`, or one that does not give such arrays.
+    """
+
+    dtype = products = "fp32"
+    positions: int | None = None
+    counts_tokens = False
+    prompts: Mapping[Kind, str] = {}
+    kernels: Mapping[str, str] = {}
+    remarks: tuple[str, ...] = ()
+    tokenizer: Tokenizer | None = None
+
+    def __init__(self, model: Any):
+        self.kind = type(model).__name__
+        if not callable(getattr(model, _OWN, None)):
+            raise UsageError(
+                f"a {self.kind} cannot be run: give the name of a system, or an object with "
+                "encode(texts) that gives an array with a vector for each text"
+            )
+        self._model = model
+        # The library's own encoders show a bar for every call.
+        self._quietly: dict[str, Any] = {}
+        if hasattr(model, "similarity_fn_name"):
+            self._quietly = {"show_progress_bar": False, "convert_to_numpy": True}
+        self.normalises = getattr(model, "similarity_fn_name", None) == "cosine"
+        self.own_length = int(getattr(model, "max_seq_length", None) or 0)
+        self.device = str(getattr(model, "device", None) or "cpu")
+        parameters = getattr(model, "parameters", None)
+        weights = list(parameters()) if callable(parameters) else []
+        self.parameters = sum(int(one.numel()) for one in weights)
+        self.weights_bytes = sum(int(one.nbytes) for one in weights)
+        self.dimension = int(self._vectors(["a text"], "document").shape[1])
+
+    @property
+    def weights(self) -> str | None:
+        """SHA-256 over its weights, if it shows them as torch's modules do."""
+        state = getattr(self._model, "state_dict", None)
+        if not callable(state):
+            return None
+        import torch
+
+        digest = Digest().add(self.kind)
+        for name, values in sorted(state().items()):
+            if isinstance(values, torch.Tensor):
+                held = values.detach().cpu().contiguous()
+                digest.add(f"{name} {held.dtype} {tuple(held.shape)}")
+                digest.add(held.view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hex()
+
+    @property
+    def arithmetic(self) -> dict[str, str | int]:
+        return {"given": self.kind, "device": self.device.partition(":")[0]}
+
+    def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
+        """float32 vectors; `max_tokens` changes nothing here."""
+        del max_tokens
+        if not texts:
+            vectors = np.empty((0, self.dimension), dtype=np.float32)
+        else:
+            vectors = self._vectors(texts, kind)
+        none = np.zeros(len(texts), dtype=np.int32)
+        return Encoded(vectors, none, none.astype(bool))
+
+    def encode_each(
+        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int
+    ) -> Iterator[Encoded]:
+        """`encode` of each group."""
+        return (self.encode(texts, kind=kind, max_tokens=max_tokens) for texts in groups)
+
+    def _vectors(self, texts: list[str], kind: Kind) -> npt.NDArray[np.float32]:
+        act = getattr(self._model, _OF_KIND[kind], None) or getattr(self._model, _OWN)
+        found = act(texts, **self._quietly)
+        if hasattr(found, "detach"):
+            found = found.detach().float().cpu().numpy()
+        try:
+            vectors = np.ascontiguousarray(found, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{self.kind}.encode gave no array of numbers ({error})") from None
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            raise UsageError(
+                f"{self.kind}.encode gave an array of shape {vectors.shape} for {len(texts)} "
+                "texts; it must give one vector for each"
+            )
+        known = getattr(self, "dimension", vectors.shape[1])
+        if vectors.shape[1] != known:
+            raise NumericalError(
+                f"{self.kind}.encode gave vectors of {vectors.shape[1]} dimensions after {known}"
+            )
+        if self.normalises:
+            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors

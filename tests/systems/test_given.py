@@ -1,0 +1,111 @@
+"""Encoders given from Python as objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gtr_beir import benchmark, load_system
+from gtr_beir.data.store import Dataset
+from gtr_beir.errors import UsageError
+from gtr_beir.systems.base import SearchOptions
+
+WORDS = ("apple", "pear", "plum")
+
+
+class Counts:
+    """The least that is needed: `encode`."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def encode(self, texts: list[str]) -> list[list[float]]:
+        self.asked.append(len(texts))
+        return [[text.split().count(word) for word in WORDS] for text in texts]
+
+
+class Wrong:
+    def __init__(self, answer: Any):
+        self._answer = answer
+
+    def encode(self, texts: list[str]) -> Any:
+        return self._answer
+
+
+def test_any_object_with_encode(small: Dataset, tmp_path: Path) -> None:
+    """Scores are dot products of what it gives; each run of unknown weights stands for itself."""
+    model = Counts()
+    system = load_system(model)
+    found = system.search(small, SearchOptions(work_dir=tmp_path / "work", k=3))
+    row = found.run.query_ids.index("q2")
+    assert small.document_ids(found.run.doc_rows[row]) == ["d3", "d2", "q3"]
+    assert found.run.scores[row].tolist() == [2, 2, 0]
+    assert system.identity.name == "Counts@unknown-weights"
+    assert system.settings["weights"] == "unknown"
+    assert load_system(Counts()).fingerprint != system.fingerprint
+    assert model.asked[0] == 1  # what tells its dimension
+
+
+def test_a_named_one_is_found_again(small: Dataset, tmp_path: Path) -> None:
+    first = load_system(Counts(), name="counts", weights="epoch 3")
+    record = benchmark(first, small, results_dir=tmp_path / "results")
+    assert record.system == "counts"
+    assert record.settings["weights"] == "epoch 3"
+    assert "document_tokens" not in record.facts
+    again = Counts()
+    same = benchmark(
+        load_system(again, name="counts", weights="epoch 3"),
+        small,
+        results_dir=tmp_path / "results",
+    )
+    assert same == record
+    assert again.asked == [1]
+    later = load_system(Counts(), name="counts", weights="epoch 4")
+    with pytest.raises(UsageError, match="holds a record of other weights"):
+        benchmark(later, small, results_dir=tmp_path / "results")
+
+
+def test_sentence_transformers(small: Dataset, tmp_path: Path, minilm: str) -> None:
+    """The same scores as from its folder, and weights that are seen."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(minilm, device="cpu", local_files_only=True)
+    system = load_system(model, name="mini")
+    found = system.search(small, SearchOptions(work_dir=tmp_path / "given", k=5)).run
+    folder = load_system(minilm, protocol="hub", device="cpu", offline=True)
+    expected = folder.search(small, SearchOptions(work_dir=tmp_path / "folder", k=5)).run
+    held = np.isfinite(expected.scores)
+    assert np.abs(found.scores[held] - expected.scores[held]).max() < 1e-5
+    assert (np.isfinite(found.scores) == held).all()
+    assert system.identity.model.weights is not None
+    assert system.identity.lengths is not None
+    assert system.identity.lengths.document == model.max_seq_length
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    assert load_system(model, name="mini").fingerprint != system.fingerprint
+
+
+def test_a_dataset_by_name(small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GTR_BEIR_DATASETS", str(small.path.parent))
+    record = benchmark(load_system(Counts(), name="c"), "small", results_dir=tmp_path / "results")
+    assert record.dataset == "small"
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (3, "a int cannot be run: give the name of a system, or an object with encode"),
+        (Wrong([1.0, 2.0]), r"Wrong.encode gave an array of shape \(2,\) for 1 texts"),
+        (Wrong([[1.0], [2.0]]), r"gave an array of shape \(2, 1\) for 1 texts"),
+        (Wrong("words"), "gave no array of numbers"),
+    ],
+)
+def test_what_is_no_encoder(model: Any, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        load_system(model)
+    with pytest.raises(UsageError, match="has no dtype; it has name and weights"):
+        load_system(Counts(), dtype="bf16")
