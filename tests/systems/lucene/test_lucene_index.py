@@ -27,6 +27,7 @@ from gtr_beir.systems.lucene.search import (
     Candidates,
     FieldScoring,
     Queries,
+    _exact_in_every_order,
     score_segment,
 )
 from gtr_beir.systems.lucene.segment import MAXIMUM_DOCUMENTS, Segment, build_segment
@@ -382,6 +383,64 @@ def test_compiled_loops_give_the_same_bits(threads: int, weights: tuple[float, .
     assert found[0].scores.tobytes() == found[1].scores.tobytes()
     assert (found[0].id_ranks[40] == -1).all()
     assert (found[0].id_ranks[:40, 0] >= 0).any()
+
+
+@needs_numba
+@pytest.mark.parametrize("seed", range(12))
+def test_lists_that_are_not_gone_through(seed: int) -> None:
+    """Frequent and rare terms, deep and shallow rankings, terms that occur more than 255 times."""
+    draw = np.random.default_rng(seed)
+    words = np.array([f"w{n}" for n in range(400)])
+    common = 1 / np.arange(1, 401) ** (0.8 + 0.1 * (seed % 5))
+
+    def texts(count: int, longest: int) -> list[str]:
+        sizes = draw.integers(0, longest, count)
+        return [" ".join(draw.choice(words, size, p=common / common.sum())) for size in sizes]
+
+    held = texts(3000, 60)
+    held[7], held[1500] = "w1 " * 300 + "w399", "w0 w2 " * 400
+    asked = [*texts(60, 12), *words[:20].tolist(), "w0 w1 w2 w3", "w0 w399", "w398 w397"]
+    k, ranks = (1, 4, 30, 700)[seed % 4], draw.permutation(3000).astype(np.int32)
+    found = [
+        search([held], asked, k=k, size=300 + 100 * (seed % 3), id_rank=ranks, loops=loops)[1]
+        for loops in (None, compiled())
+    ]
+    assert (found[0].id_ranks == found[1].id_ranks).all()
+    assert found[0].scores.tobytes() == found[1].scores.tobytes()
+
+
+@needs_numba
+def test_the_parts_of_the_compiled_search() -> None:
+    from gtr_beir.systems.lucene import compiled as parts
+
+    draw = np.random.default_rng(3)
+    for _ in range(200):
+        values = draw.integers(0, 30, draw.integers(1, 60))
+        wanted = int(draw.integers(1, len(values) + 1))
+        ordered = np.sort(values)
+        parts._largest_last(values, len(values), wanted)
+        assert np.sort(values[-wanted:]).tolist() == ordered[-wanted:].tolist()
+        assert values[-wanted] == ordered[-wanted]
+        at = int(draw.integers(-1, 31))
+        assert parts._place(ordered, at) == np.searchsorted(ordered, at)
+    # Of scores of at most 3, 2 and 1, a floor of 3.5 needs the first alone.
+    order, rest = np.array([[0, 1], [0, 2], [0, 0], [0, 0]]), np.empty(4)
+    most = np.array([[3, 1, 2]], np.float32)
+    assert parts._needed(order, 3, most, 3.5, rest) == 1
+    assert order[:3, 1].tolist() == [0, 2, 1]
+    assert rest.tolist() == [6, 3, 1, 0]
+    assert parts._needed(order, 3, most, 6.5, rest) == 0
+    assert parts._needed(order, 3, most, 0.5, rest) == 3
+
+
+def test_sums_that_depend_on_their_order_are_not_shortened() -> None:
+    """Where a weight vanishes beside another, float64 may round, and the order matters."""
+    queries = Queries.of(["cat dog", "the", "cat", "dog"])
+    dog = int(np.flatnonzero(queries.hashes[queries.clause_terms] == term_hash("dog"))[0])
+    weights = np.array([5.0, 5.0], np.float32)
+    weights[dog] = 1e-7
+    scoring = FieldScoring(weights, np.ones(256, np.float32))
+    assert _exact_in_every_order(queries, [scoring]).tolist() == [False, False, True, True]
 
 
 def test_queries_share_clauses() -> None:

@@ -45,6 +45,9 @@ _ROUNDING: Final = 1 - 2.0**-23
 _SAMPLED: Final = 16
 _POSTINGS_AT_ONCE: Final = 1 << 16
 _LOW_BITS: Final = 0xFFFFFFFF
+_LONG: Final = 8
+_DENSE_LISTS: Final = 128
+"""Lists of more than a part of a segment's documents, and how many of them at most."""
 
 
 @dataclass(frozen=True)
@@ -143,33 +146,36 @@ class BestDocuments:
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         self.k = k
-        self._keys = [np.empty(0, dtype=np.int64) for _ in range(queries)]
-        self._floors = [_NO_FLOOR] * queries
+        # The first cut gives a floor; later ones wait until they are worth it.
+        self.keys = np.empty((queries, max(k * 3 // 2, k)), dtype=np.int64)
+        self.counts = np.zeros(queries, dtype=np.int64)
+        self.floors = np.full(queries, _NO_FLOOR)
 
     def floor(self, query: int) -> float:
         """A document whose sum is below this is not among the best k of the query."""
-        return self._floors[query]
+        return float(self.floors[query])
 
     def add(
         self, query: int, scores: npt.NDArray[np.float32], id_ranks: npt.NDArray[np.int32]
     ) -> None:
         """Some documents that were not added before; their scores are positive."""
         keys = (scores.view(np.int32).astype(np.int64) << 32) | id_ranks
-        if len(self._keys[query]):
-            keys = np.concatenate((self._keys[query], keys))
-        # The first cut gives a floor; later ones wait until they are worth it.
-        if len(keys) >= (self.k if self._floors[query] == _NO_FLOOR else self.k * 3 // 2):
-            cut = len(keys) - self.k
-            keys.partition(cut)
-            keys = keys[cut:].copy()  # a view would keep what was cut off in memory
-            self._floors[query] = float(_scores_of(keys[:1])[0]) * _ROUNDING
-        self._keys[query] = keys
+        before = int(self.counts[query])
+        total, capacity = before + len(keys), self.keys.shape[1]
+        if total >= (self.k if self.floors[query] == _NO_FLOOR else capacity):
+            keys = np.concatenate((self.keys[query, :before], keys))
+            keys.partition(total - self.k)
+            keys = keys[total - self.k :]
+            self.floors[query] = float(_scores_of(keys[:1])[0]) * _ROUNDING
+            before, total = 0, self.k
+        self.keys[query, before:total] = keys
+        self.counts[query] = total
 
     def found(self) -> Candidates:
         """What was found, in order."""
-        keys = np.full((len(self._keys), self.k), -1, dtype=np.int64)
-        for query, found in enumerate(self._keys):
-            ordered = np.sort(found)[::-1][: self.k]
+        keys = np.full((len(self.keys), self.k), -1, dtype=np.int64)
+        for query, count in enumerate(self.counts.tolist()):
+            ordered = np.sort(self.keys[query, :count])[::-1][: self.k]
             keys[query, : len(ordered)] = ordered
         scores = _scores_of(keys)
         scores[keys < 0] = -np.inf
@@ -202,20 +208,13 @@ def score_segment(
     n_documents = len(id_ranks)
     if any(len(segment) != n_documents for segment in segments):
         raise ValueError("the fields of a segment and its id ranks must have the same length")
+    if loops is not None:
+        _search_compiled(best, queries, segments, scorings, id_ranks, excluded, loops, threads)
+        return
     fields = [
         _FieldScores(queries, segment, scoring)
         for segment, scoring in zip(segments, scorings, strict=True)
     ]
-    if loops is not None:
-        found = _CompiledAdder(fields, loops)
-        shares = np.array_split(np.arange(len(queries)), threads)
-        with futures.ThreadPoolExecutor(threads) as pool:
-            for done in [
-                pool.submit(found.add_best, best, queries, share.tolist(), id_ranks, excluded)
-                for share in shares
-            ]:
-                done.result()
-        return
     adder = _Adder(fields, n_documents)
     for query in range(len(queries)):
         begin, end = queries.query_starts[query : query + 2]
@@ -310,36 +309,89 @@ class _Adder:
         return self._sums
 
 
-class _CompiledAdder:
-    """The same with compiled loops, which look only at documents that have a term of the query."""
+def _search_compiled(
+    best: BestDocuments,
+    queries: Queries,
+    segments: Sequence[Segment],
+    scorings: Sequence[FieldScoring],
+    id_ranks: npt.NDArray[np.int32],
+    excluded: npt.NDArray[np.int32] | None,
+    loops: Loops,
+    threads: int,
+) -> None:
+    """The same by compiled loops, whose queries the threads share."""
+    places = [segment.find(queries.hashes)[queries.clause_terms] for segment in segments]
+    spans = np.zeros((len(segments), len(queries.clause_terms), 2), dtype=np.int64)
+    at = 0
+    for field, (segment, found) in enumerate(zip(segments, places, strict=True)):
+        ends = at + np.cumsum(np.where(found >= 0, segment.sizes(np.maximum(found, 0)), 0))
+        spans[field, :, 0], spans[field, :, 1] = np.concatenate(([at], ends[:-1])), ends
+        at = int(ends[-1]) if len(ends) else at
+    documents, scores = np.empty(at, dtype=np.uint16), np.empty(at, dtype=np.float32)
+    most = np.zeros(spans.shape[:2], dtype=np.float32)
+    rows = _dense_rows(spans, len(id_ranks))
+    dense = np.zeros((int(rows.max(initial=-1)) + 1, len(id_ranks)), dtype=np.float32)
+    for field, (segment, found) in enumerate(zip(segments, places, strict=True)):
+        clauses = np.flatnonzero(found >= 0)
+        low, high = spans[field, clauses].T
+        first = segment.offsets[found[clauses]].astype(np.int64)
+        lists = np.stack((first, first + high - low, low, rows[field, clauses]), axis=1)
+        largest = np.empty(len(clauses), dtype=np.float32)
+        loops.decode(
+            segment.documents,
+            segment.frequencies,
+            (segment.long_positions, segment.long_frequencies),
+            scorings[field].inverses[segment.norms],
+            scorings[field].weights[clauses],
+            lists,
+            (documents, scores, largest, dense),
+        )
+        most[field, clauses] = largest
+    if excluded is None:
+        excluded = np.full(len(queries), NO_DOCUMENT, dtype=np.int32)
+    starts = queries.query_starts.astype(np.int64)
+    asked = (starts, queries.query_clauses, _exact_in_every_order(queries, scorings), excluded)
+    held = (spans, documents, scores, most)
+    kept = (best.keys, best.counts, best.floors, best.k)
 
-    def __init__(self, fields: Sequence[_FieldScores], loops: Loops):
-        self._fields, self._loops = fields, loops
-        missing = (0, 0, -1)
-        self._spans = [
-            np.array([span or missing for span in field.spans], dtype=np.int64).reshape(-1, 3)
-            for field in fields
-        ]
+    def share(numbers: npt.NDArray[np.int64]) -> None:
+        loops.search(numbers, asked, held, (rows, dense), id_ranks, kept)
 
-    def add_best(
-        self,
-        best: BestDocuments,
-        queries: Queries,
-        numbers: Sequence[int],
-        id_ranks: npt.NDArray[np.int32],
-        excluded: npt.NDArray[np.int32] | None,
-    ) -> None:
-        """Add the segment's documents to the best of these queries; for one thread."""
-        sums = np.zeros(len(id_ranks))
-        touched, found = (np.empty(len(id_ranks), dtype=np.int32) for _ in range(2))
-        for query in numbers:
-            clauses = queries.query_clauses[slice(*queries.query_starts[query : query + 2])]
-            count = 0
-            for field, spans in zip(self._fields, self._spans, strict=True):
-                count = self._loops.add(
-                    sums, touched, count, field.documents, field.scores, spans, clauses
-                )
-            if excluded is not None and excluded[query] != NO_DOCUMENT:
-                sums[excluded[query]] = 0.0
-            values = self._loops.select(sums, touched, count, best.floor(query), found)
-            best.add(query, values.astype(np.float32), id_ranks[found[: len(values)]])
+    with futures.ThreadPoolExecutor(threads) as pool:
+        # Neighbours may be alike: every thread takes some from everywhere.
+        numbers = [np.arange(first, len(queries), threads) for first in range(threads)]
+        for done in [pool.submit(share, some) for some in numbers if len(some)]:
+            done.result()
+
+
+def _exact_in_every_order(
+    queries: Queries, scorings: Sequence[FieldScoring]
+) -> npt.NDArray[np.bool_]:
+    """bool[Q]: float64 holds every sum of a query's scores as it is.
+
+    A score w - w / (1 + x) in single precision is a multiple of 2^-26 of the power of two below w:
+    either its own last bit is no smaller, or it is near 0, and then the difference is exact, of two
+    numbers above w / 2. A sum of multiples of a number that is less than 2^53 of it is exact.
+    """
+    weights = np.stack([scoring.weights for scoring in scorings]).astype(np.float64)
+    totals, least = weights.sum(axis=0), weights.min(axis=0)
+    starts, exact = queries.query_starts[:-1], np.zeros(len(queries), dtype=np.bool_)
+    some = queries.query_starts[1:] > starts
+    if some.any():
+        # Those without a clause are left out: `reduceat` would give them their neighbour's.
+        sums = np.add.reduceat(totals[queries.query_clauses], starts[some])
+        exact[some] = sums < 2.0**25 * np.minimum.reduceat(
+            least[queries.query_clauses], starts[some]
+        )
+    return exact
+
+
+def _dense_rows(spans: npt.NDArray[np.int64], n_documents: int) -> npt.NDArray[np.int32]:
+    """int32[F, C]: a number for each of the longest lists, -1 for the others. Those are kept once
+    more, with a place for every document: to look one up in them takes one step."""
+    rows = np.full(spans.shape[:2], -1, dtype=np.int32)
+    sizes = spans[:, :, 1] - spans[:, :, 0]
+    long = np.argwhere(sizes * _LONG > n_documents)
+    order = np.argsort(-sizes[tuple(long.T)], kind="stable")[:_DENSE_LISTS]
+    rows[tuple(long[order].T)] = np.arange(len(order), dtype=np.int32)
+    return rows
