@@ -23,6 +23,7 @@ FLOORS = [
     ["kept"],
     ["systems"],
     ["evaluation", "planning", "report"],
+    ["cleaning"],
     ["experiment"],
     ["cli"],
     ["demo"],
@@ -136,6 +137,7 @@ WITHIN = {
         "compare",
         "inspect",
         "claims",
+        "clean",
     ],
     "report": [
         "rounding",

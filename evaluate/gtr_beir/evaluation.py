@@ -63,6 +63,8 @@ class RunOptions:
             )
 
 
+BLOCKS, LOCK = "blocks", ".lock"
+"""In a result's folder: what is kept of an unfinished run, and what whoever works there holds."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
 
@@ -124,7 +126,7 @@ def benchmark_shard(
     for part in [dataset] if isinstance(dataset, Dataset) else dataset.parts:
         at = _place(system, part, options)
         # Shared: other shards are at work in the same folder, and no run is.
-        with lock(at.folder / ".lock", shared=True):
+        with lock(at.folder / LOCK, shared=True):
             done.append(system.do_shard(part, at.search_options(options), shard))
     return ShardDone(sum(d.blocks for d in done), sum(d.done for d in done))
 
@@ -162,7 +164,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
     if scoring.reranked:
         fingerprint = Digest().add(fingerprint).add(scoring.sha256).hex()
     key = record_key(dataset.fingerprint, fingerprint, chosen.depth, chosen.self_matches)
-    with lock(folder / ".lock"):
+    with lock(folder / LOCK):
         remove_leftovers(folder)
         finish(folder)
         done = _done(folder, key, chosen.again)
@@ -219,7 +221,7 @@ class _Place:
 
     def search_options(self, chosen: RunOptions) -> SearchOptions:
         return SearchOptions(
-            work_dir=self.folder / "blocks",
+            work_dir=self.folder / BLOCKS,
             k=chosen.depth,
             self_matches=chosen.self_matches,
             block_documents=chosen.block_documents,
@@ -314,6 +316,14 @@ def _done(folder: Path, key: str, again: bool) -> Record | None:
     )
 
 
+def whole_record(folder: Path) -> bool:
+    """Whether a result is whole: a record, and files that are still those it was made with."""
+    try:
+        return _agrees(Record.read(folder), folder)
+    except (StoreError, OSError):
+        return False
+
+
 def _agrees(record: Record, folder: Path) -> bool:
     """Whether run and per-query file are still those of a record."""
     if hash_file(folder / RUN) != record.fingerprints["run"]:
@@ -403,7 +413,7 @@ def keep_given_run(
     own &= dataset.self_rows[:, None] >= 0
     policy = "keep" if own.any() else "drop"
     key = record_key(dataset.fingerprint, fingerprint, depth, policy)
-    with lock(folder / ".lock"):
+    with lock(folder / LOCK):
         remove_leftovers(folder)
         finish(folder)
         if _done(folder, key, again) is not None:

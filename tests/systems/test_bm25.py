@@ -163,3 +163,20 @@ def test_a_damaged_segment_is_built_again(units: Dataset, tmp_path: Path) -> Non
     assert BlockStore(units.path / bm25.INDEX).get(key) is None
     again = system.search(units, options).run
     assert (again.doc_rows == before.doc_rows).all()
+
+
+def test_torch_is_not_imported(small: Dataset, tmp_path: Path) -> None:
+    """BM25 takes 100 MB; torch alone takes 200."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from gtr_beir.data.store import Dataset\n"
+        "from gtr_beir.systems.base import SearchOptions, load_system\n"
+        f"dataset = Dataset(Path({str(small.path)!r}))\n"
+        f"options = SearchOptions(work_dir=Path({str(tmp_path / 'work')!r}), k=3)\n"
+        f"system = load_system('bm25-flat', index_dir={str(tmp_path / 'index')!r})\n"
+        "system.search(dataset, options)\n"
+        "sys.exit(str({'torch', 'pandas', 'numba'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import gtr_beir
 from gtr_beir.cli.claims import add_claims
+from gtr_beir.cli.clean import add_clean
 from gtr_beir.cli.compare import add_compare
 from gtr_beir.cli.data import add_datasets
 from gtr_beir.cli.export import add_export
@@ -75,6 +76,7 @@ def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:
     add_export(commands)
     add_inspect(commands)
     add_claims(commands)
+    add_clean(commands)
     for add in further:
         add(commands)
     _know_themselves(commands)

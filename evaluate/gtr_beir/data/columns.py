@@ -25,7 +25,7 @@ from gtr_beir.errors import StoreError
 UNIT = 1024
 """Documents in a unit of the store."""
 
-_MAPPED_BYTES = 4 << 20
+_MAPPED_BYTES = 2 << 20
 """Of units that were read, after which a file is mapped anew."""
 
 

@@ -49,7 +49,7 @@ def tour(results: Path = RESULTS) -> int:
         ["run", f"colbert:{COLBERT_DIR}", "--label", "toy-colbert", *run],
         ["compare", str(results / "bm25-flat"), str(results / "toy-gtr")],
         ["inspect", "bm25-flat", "toy-gtr", "-d", "demo", "--worst", "1", *folder],
-        ["leaderboard", "--format", "md,html", *folder],
+        ["leaderboard", "--format", "md,html,figures", *folder],
     ]
     for command in commands:
         print(f"\n$ gtr-beir {shlex.join(command)}", flush=True)
@@ -73,5 +73,7 @@ def tour(results: Path = RESULTS) -> int:
         print(f"  {folder_of}/  record.json, run.trec.gz, queries.csv")
     print(f"  {results / 'leaderboard.md'}")
     print(f"  {results / 'leaderboard.html'}  the page: open it in a browser")
+    for figure in sorted((results / "figures").glob("*.png"))[:2]:
+        print(f"  {figure}")
     print(f"\nTook {time.perf_counter() - start:.0f} s.")
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gtr_beir.digests import fingerprint_of
@@ -69,6 +70,12 @@ class Bm25Options(Options):
         metavar="N",
         least=1,
     )
+    index_dir: str | None = option(
+        None,
+        "folder where indexes are kept (default: beside the dataset, or, where that cannot be "
+        "written to, with the result)",
+        metavar="FOLDER",
+    )
 
 
 class Bm25:
@@ -86,6 +93,7 @@ class Bm25:
 
         self._mode = name.removeprefix("bm25-")
         self._processes = options.processes
+        self._index_dir = None if options.index_dir is None else Path(options.index_dir)
         weights = dict.fromkeys(FIELDS[self._mode], 1.0)
         unknown = (options.field_weights or {}).keys() - weights.keys()
         if unknown:
@@ -129,4 +137,5 @@ class Bm25:
             parameters=self._parameters,
             weights=self._weights,
             processes=self._processes,
+            index_dir=self._index_dir,
         )

@@ -1,7 +1,7 @@
 """BM25's index of a dataset, in segments that are blocks, and the search over all of them.
 
 A segment holds up to 65,536 documents; it is keyed and resumed like an encoded block, lies beside
-the dataset's columns (`bm25/`) and is used again.
+the dataset's columns (`bm25/`) unless told otherwise, and is used again.
 """
 
 from __future__ import annotations
@@ -45,8 +45,13 @@ def search_index(
     parameters: Parameters,
     weights: Mapping[str, float],
     processes: int | None,
+    index_dir: Path | None,
 ) -> Found:
-    """Build what is missing of the index, then score all queries against every segment."""
+    """Build what is missing of the index, then score all queries against every segment.
+
+    index_dir: where indexes are kept (None: beside the dataset's columns, or with the result where
+    that folder cannot be written to).
+    """
     start = time.perf_counter()
     wanted = min(options.block_documents or MAXIMUM_DOCUMENTS, MAXIMUM_DOCUMENTS)
     blocks = plan_blocks(dataset.n_documents, wanted)
@@ -56,8 +61,9 @@ def search_index(
         "documents",
         quiet=options.quiet,
     )
-    store = BlockStore(dataset.path / INDEX, progress.say)
-    build_index(dataset, mode, blocks, store, progress, processes)
+    folder = _index_folder(dataset, mode, blocks, options, index_dir, progress)
+    store = BlockStore(folder, progress.say)
+    build_index(dataset, mode, blocks, folder, store, progress, processes)
     built = time.perf_counter()
     segments = [_segments(mode, _stored(store, dataset, mode, block)) for block in blocks]
     by_field = list(zip(*segments, strict=True))
@@ -114,6 +120,13 @@ def search_index(
     return Found(run, facts)
 
 
+def index_keys(dataset: Dataset) -> set[str]:
+    """The keys of all segments that a search of this dataset looks for by default."""
+    return {
+        _key(dataset, mode, block) for mode in FIELDS for block in plan_blocks(dataset.n_documents)
+    }
+
+
 def index_terms(dataset: Dataset, mode: str) -> int | None:
     """Total terms of the contents field, repeats counted; None if there is no whole index."""
     store = BlockStore(dataset.path / INDEX)
@@ -126,10 +139,31 @@ def index_terms(dataset: Dataset, mode: str) -> int | None:
     return total
 
 
+def _index_folder(
+    dataset: Dataset,
+    mode: str,
+    blocks: list[Block],
+    options: SearchOptions,
+    index_dir: Path | None,
+    progress: Progress,
+) -> Path:
+    """Where the index is, or will be."""
+    if index_dir is not None:
+        return index_dir / dataset.name
+    beside = dataset.path / INDEX
+    if os.access(beside if beside.is_dir() else dataset.path, os.W_OK):
+        return beside
+    if all((beside / _key(dataset, mode, block)).is_dir() for block in blocks):
+        return beside
+    progress.say(f"{dataset.path} cannot be written to; the index is kept in {options.work_dir}")
+    return options.work_dir
+
+
 def build_index(
     dataset: Dataset,
     mode: str,
     blocks: list[Block],
+    folder: Path,
     store: BlockStore,
     progress: Progress,
     processes: int | None,
@@ -143,7 +177,7 @@ def build_index(
             missing.append(block)
     in_processes(
         _build_block,
-        [(dataset.path, mode, block) for block in missing],
+        [(dataset.path, folder, mode, block) for block in missing],
         processes=processes or os.cpu_count() or 1,
         done=lambda index: progress.advance(len(missing[index])),
     )
@@ -157,10 +191,10 @@ def _key(dataset: Dataset, mode: str, block: Block) -> str:
     return f"{mode}-" + content_key(dataset.unit_digests, block, ANALYZER_VERSION, mode)
 
 
-def _build_block(path: Path, mode: str, block: Block) -> None:
+def _build_block(path: Path, folder: Path, mode: str, block: Block) -> None:
     """One segment, by whichever process; each process keeps the terms that it has analysed."""
     dataset = Dataset(path)
-    BlockStore(path / INDEX).get_or_compute(
+    BlockStore(folder).get_or_compute(
         _key(dataset, mode, block), functools.partial(_build, dataset, mode, block)
     )
 

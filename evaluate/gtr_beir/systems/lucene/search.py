@@ -173,13 +173,13 @@ class BestDocuments:
 
     def found(self) -> Candidates:
         """What was found, in order."""
-        keys = np.full((len(self.keys), self.k), -1, dtype=np.int64)
+        scores = np.full((len(self.keys), self.k), -np.inf, dtype=np.float32)
+        id_ranks = np.full((len(self.keys), self.k), -1, dtype=np.int32)
         for query, count in enumerate(self.counts.tolist()):
             ordered = np.sort(self.keys[query, :count])[::-1][: self.k]
-            keys[query, : len(ordered)] = ordered
-        scores = _scores_of(keys)
-        scores[keys < 0] = -np.inf
-        return Candidates(scores, keys.astype(np.int32))
+            scores[query, : len(ordered)] = _scores_of(ordered)
+            id_ranks[query, : len(ordered)] = ordered.astype(np.int32)
+        return Candidates(scores, id_ranks)
 
 
 def _scores_of(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

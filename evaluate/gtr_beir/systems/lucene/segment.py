@@ -29,7 +29,7 @@ from gtr_beir.systems.lucene.smallfloat import encode_lengths
 MAXIMUM_DOCUMENTS = 1 << 16
 """Documents in a segment at most: a document's number has 16 bits."""
 
-_BATCH_CHARACTERS = 1 << 18
+_BATCH_CHARACTERS = 1 << 17
 _LARGEST_FREQUENCY = np.iinfo(np.uint8).max
 _BLANKS = "".join(map(chr, range(33)))
 _BLANK_BYTES = _BLANKS.encode()
@@ -89,7 +89,7 @@ def _is_blank(text: str | bytes) -> bool:
 
 
 def _batches(texts: Iterable[str | bytes]) -> Iterator[list[str | bytes]]:
-    """Lists of texts with about 256 thousand characters together."""
+    """Lists of texts with about 131 thousand characters together."""
     batch: list[str | bytes] = []
     size = 0
     for text in texts:
