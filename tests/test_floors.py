@@ -22,6 +22,7 @@ FLOORS = [
     ["query_values"],
     ["kept"],
     ["systems"],
+    ["signs"],
     ["evaluation", "planning", "report"],
     ["cleaning"],
     ["experiment"],

@@ -25,6 +25,7 @@ from gtr_beir.query_values import read_per_query, require_agreeing, write_per_qu
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
 from gtr_beir.records import FORMAT, PER_QUERY, RECORD, RUN, Record, record_key, versions
+from gtr_beir.signs import signs_of
 from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, SharesWork, System
 from gtr_beir.work.executors.base import Executor
 
@@ -175,6 +176,8 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
         searched = time.perf_counter()
         values = measures.per_query(found.run, dataset)
         scored = time.perf_counter()
+        tokenizer = getattr(getattr(system, "encoder", None), "tokenizer", None)
+        signs = signs_of(found.run, dataset, values, found.facts, tokenizer)
 
         def record_of(run: str) -> Record:
             seconds = {
@@ -199,7 +202,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
                     "system": fingerprint,
                     "run": run,
                 },
-                facts={**found.facts, "seconds": seconds, **machine()},
+                facts={**found.facts, "signs": signs, "seconds": seconds, **machine()},
                 versions=versions(),
                 finished=now(),
             )

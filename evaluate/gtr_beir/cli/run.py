@@ -140,6 +140,9 @@ def _tell(outcome: Outcome, shard: str | None, *, as_json: bool) -> None:
     if outcome.record is not None:
         line = json.dumps(outcome.record.as_json()) if as_json else _record_line(outcome.record)
         print(line, flush=True)
+        if not outcome.found:
+            for sign in outcome.record.facts.get("signs", ()):
+                _say(printable(f"  note: {sign}"))
     elif outcome.shard is not None:
         done, blocks = outcome.shard.done, outcome.shard.blocks
         word = "block" if blocks == 1 else "blocks"

@@ -111,6 +111,9 @@ def _warnings(record: Record) -> Iterator[str]:
             count = record.facts.get(f"{what}_truncated")
             if isinstance(count, int) and count:
                 yield f"{record.system} read {count:,} of {total:,} {what} only to {limit} tokens"
+    signs = record.facts.get("signs")
+    for sign in signs if isinstance(signs, list) else ():
+        yield f"{record.system}: {sign}"
     if record.self_matches["queries"] and record.self_matches["policy"] == "keep":
         yield f"{record.system} keeps documents with the query's own id"
     if record.lacks:

@@ -116,7 +116,8 @@ class DenseSystem:
         """Encode what is not encoded yet, search every block exactly, merge."""
         from gtr_beir.systems.sharing import SharedSearch, progress_of
 
-        progress = progress_of(self.identity.name, self.encoder.remarks, dataset, options)
+        remarks = (*self.encoder.remarks, *self._longer(dataset))
+        progress = progress_of(self.identity.name, remarks, dataset, options)
         work, run, facts = SharedSearch(
             self, self._asked, self._each, dataset, options, progress
         ).run()
@@ -135,6 +136,17 @@ class DenseSystem:
         if not self.encoder.counts_tokens:
             facts |= dict.fromkeys(_COUNTED)
         return Found(run, facts)
+
+    def _longer(self, dataset: Dataset) -> list[str]:
+        """That the protocol's lengths are not the checkpoint's own, which matters where it is no
+        GTR: it was made for its own."""
+        limit, own = self.max_tokens(dataset, "document"), self.encoder.own_length
+        if self._deciding["gtr"] or not 0 < own < limit:
+            return []
+        return [
+            f"documents are read to {limit} tokens, as the GTR paper has it; "
+            f"{self.identity.name} is made for {own}: --protocol hub"
+        ]
 
     def do_shard(self, dataset: Dataset, options: SearchOptions, shard: Shard) -> ShardDone:
         """The blocks of a shard, without a run."""
