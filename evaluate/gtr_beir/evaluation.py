@@ -219,13 +219,15 @@ class _Place:
 
     name: str
     folder: Path
+    documents: int
     scoring: Scoring
     reranked: Run | None
 
     def search_options(self, chosen: RunOptions) -> SearchOptions:
         return SearchOptions(
             work_dir=self.folder / BLOCKS,
-            k=chosen.depth,
+            # Memory goes with it, and no ranking is longer than the corpus.
+            k=min(chosen.depth, max(1, self.documents)),
             self_matches=chosen.self_matches,
             block_documents=chosen.block_documents,
             rerank=self.reranked,
@@ -236,7 +238,8 @@ class _Place:
 
 def _place(system: System, dataset: Dataset, chosen: RunOptions) -> _Place:
     name = name_in_folders(system.identity, chosen)
-    return _Place(name, chosen.results_dir / name / dataset.name, *_reranked(chosen, dataset))
+    folder = chosen.results_dir / name / dataset.name
+    return _Place(name, folder, dataset.n_documents, *_reranked(chosen, dataset))
 
 
 def name_in_folders(identity: Identity, options: RunOptions) -> str:

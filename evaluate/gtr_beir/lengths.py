@@ -51,5 +51,6 @@ class Lengths:
 
 
 def paper_limit(dataset: str, kind: Kind) -> int:
-    """Tokens of the GTR paper; a dataset that is not in it gets the usual ones."""
-    return _PAPER.get((dataset, kind), _USUAL[kind])
+    """Tokens of the GTR paper; a dataset that is not in it gets the usual ones, and NanoBEIR's
+    samples those of the whole."""
+    return _PAPER.get((dataset.removeprefix("nano-"), kind), _USUAL[kind])

@@ -65,6 +65,63 @@ def test_beir_and_its_qrels_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not any("README" in path or "train" in path for path in fetched)
 
 
+def parquet(rows: list[dict[str, str]]) -> bytes:
+    """As the hub has them now."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    return bytes(sink.getvalue())
+
+
+TEXTS = parquet([{"_id": f"d{n}", "title": "", "text": f"x{n}"} for n in range(3)])
+ASKED = parquet([{"_id": "q1", "text": "x1"}])
+
+
+def test_beir_as_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repositories = {
+        "BeIR/scifact-qrels": {"test.tsv": TSV},
+        "BeIR/scifact": {
+            "corpus/corpus-00000-of-00001.parquet": TEXTS,
+            "queries/queries-00000-of-00001.parquet": ASKED,
+            "README.md": "no",
+        },
+    }
+    with hub(repositories) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "3 ['x0', 'x1', 'x2']\n"
+
+
+def test_parquet_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"corpus/a.parquet": b"PAR1 and no more", "queries/a.parquet": ASKED}
+    with hub({"BeIR/scifact": files, "BeIR/scifact-qrels": {"test.tsv": TSV}}) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+    assert done.returncode == 1
+    assert "a.parquet cannot be read as parquet" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nano(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NanoBEIR's sets are on the hub alone, at a commit, and their judgements have no score."""
+    nano = SCRIPT.replace(
+        'hub={"beir": "BeIR/scifact", "mteb": "mteb/scifact", "mteb_revision": sys.argv[3]}',
+        'name="nano-scifact", hub={"nano": "zeta/NanoSciFact", "nano_revision": sys.argv[3]}',
+    ).replace('zip_url=sys.argv[2] + "/scifact.zip"', 'zip_url=None, split="train"')
+    monkeypatch.setitem(globals(), "SCRIPT", nano)
+    judged = parquet([{"query-id": "q1", "corpus-id": "d1"}])
+    files = {
+        f"{kind}/train-00000-of-00001.parquet": data
+        for kind, data in (("corpus", TEXTS), ("queries", ASKED), ("qrels", judged))
+    }
+    with hub({"zeta/NanoSciFact": files}) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "3 ['x0', 'x1', 'x2']\n"
+        assert all(COMMIT in path for path in server.asked if "/resolve/" in path)
+
+
 def test_mteb_at_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "qrels/test.jsonl": JSONL}
     with hub({"mteb/scifact": files}) as server:

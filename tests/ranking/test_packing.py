@@ -54,3 +54,34 @@ def test_four_bytes_a_document() -> None:
     packed = pack(top, 5000)
     assert sum(array.nbytes for array in packed.values()) < 4.3 * 20_000
     assert same(merge(None, unpack(packed, 5000, id_ranks), 1000), top)
+
+
+@pytest.mark.parametrize(("least", "spread", "bytes_each"), [(0.3, 0.1, 5), (0, 1e30, 6)])
+def test_few_documents_that_lie_far_apart(least: float, spread: float, bytes_each: int) -> None:
+    """What a floor leaves of a late block: steps need more than two bytes, and none need a place of
+    their own in a list."""
+    draw = np.random.default_rng(1)
+    scores = [(least + draw.random(40) * spread).tolist() for _ in range(500)]
+    top, id_ranks = drawn(scores, 2000)
+    packed = pack(top, 5000)
+    held = {
+        name: array.nbytes for name, array in packed.items() if name not in ("counts", "highest")
+    }
+    assert sum(held.values()) == bytes_each * 20_000
+    assert same(unpack(packed, 5000, id_ranks), top)
+
+
+def test_what_an_earlier_state_of_the_program_packed() -> None:
+    top, id_ranks = drawn([[0.5, 0.25, 0.125]], 20)
+    packed = pack(top, 5000)
+    steps = packed["steps"].astype(np.int64)
+    if len(packed["high"]):
+        steps += packed["high"].astype(np.int64) << 16
+    long = np.flatnonzero(steps >> 16)
+    before = {
+        **{name: packed[name] for name in ("counts", "rows", "highest")},
+        "steps": (steps & 0xFFFF).astype(np.uint16),
+        "long": long,
+        "long_steps": (steps[long] >> 16).astype(np.uint16),
+    }
+    assert same(unpack(before, 5000, id_ranks), top)

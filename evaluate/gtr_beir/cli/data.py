@@ -37,7 +37,8 @@ def add_datasets(commands: Commands[argparse.ArgumentParser]) -> None:
     fetch.add_argument("names", nargs="*", metavar="NAME", help="a dataset to download")
     fetch.add_argument(
         "--suite",
-        help="a set of datasets: public (the 14 zero-shot ones that can be fetched) or all",
+        help="a set of datasets: public (the 14 zero-shot ones that can be fetched), nano "
+        "(NanoBEIR's 13 samples of datasets) or all",
     )
     fetch.add_argument(
         "--base-url", help="address of a mirror that holds NAME.zip files (default: $GTR_BEIR_URL)"
@@ -129,12 +130,21 @@ def _datasets_list(options: argparse.Namespace) -> None:
 
     folder = None if options.markdown else datasets_folder(options.datasets_dir)
     print(dataset_table(folder, style="github" if options.markdown else "simple"))
+    if not options.markdown:
+        print("\nNanoBEIR's 13 samples of them, a few minutes each: --suite nano")
 
 
 def _datasets_fetch(options: argparse.Namespace) -> None:
     from gtr_beir.data.catalogue import load_dataset
     from gtr_beir.data.mirrors import fetch_dataset
-    from gtr_beir.data.registry import benchmark_names, closest, gated_sentence, registered, suite
+    from gtr_beir.data.registry import (
+        benchmark_names,
+        closest,
+        gated_sentence,
+        nano_names,
+        registered,
+        suite,
+    )
     from gtr_beir.data.store import datasets_folder, is_here
 
     folder = datasets_folder(options.datasets_dir)
@@ -142,7 +152,7 @@ def _datasets_fetch(options: argparse.Namespace) -> None:
     for name in (*options.names, *(suite(options.suite) if options.suite else ())):
         spec = registered(name)
         if spec is None or "/" in name:
-            near = closest(name, benchmark_names())
+            near = closest(name, (*benchmark_names(), *nano_names()))
             raise UsageError(
                 f"there is no BEIR dataset '{name}'{near or '; see `gtr-beir datasets list`'}"
             )

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.mirrors import fetch_dataset
-from gtr_beir.data.registry import DEMO, benchmark_names, closest, gated_sentence, registered
+from gtr_beir.data.registry import (
+    DEMO,
+    benchmark_names,
+    closest,
+    gated_sentence,
+    nano_names,
+    registered,
+)
 from gtr_beir.data.store import (
     Dataset,
     DatasetGroup,
@@ -36,7 +43,7 @@ def load_dataset(
     if missing and name == DEMO:
         import_beir(_DEMO_FOLDER, name=DEMO, split="test", datasets_dir=folder, again=True)
     elif missing and spec is None:
-        known = (*benchmark_names(), DEMO, *names_here(folder))
+        known = (*benchmark_names(), *nano_names(), DEMO, *names_here(folder))
         raise UsageError(
             f"there is no dataset '{name}' in {folder}; `gtr-beir datasets import PATH --name "
             f"{name}` imports one of your own{closest(name, known)}"

@@ -1,15 +1,18 @@
-"""Where public datasets come from: the BEIR server's zip, or the hub's mirrors when it is down.
+"""Where public datasets come from: the BEIR server's zip, or the hub's mirrors when it is down;
+NanoBEIR's from the hub alone.
 
 What is fetched is imported like a user's own zip, with the registry's counts.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gtr_beir.data.download import Patience, download
 from gtr_beir.data.importing import import_beir
@@ -39,7 +42,8 @@ def fetch_dataset(
     and the hub. Raises UsageError for a gated dataset, FetchError when no source gave the right
     bytes, and StoreError when the disk is too small.
     """
-    if spec.gated or spec.zip_url is None:
+    nano = bool(spec.hub and spec.hub.get("nano"))
+    if spec.gated or (spec.zip_url is None and not nano):
         raise UsageError(gated_sentence(spec))
     folder = datasets_folder(datasets_dir)
     base_url = base_url or os.environ.get("GTR_BEIR_URL")
@@ -48,19 +52,14 @@ def fetch_dataset(
         if waited and all(is_here(part, folder) for part in spec.parts or (spec.name,)):
             return open_dataset(spec, folder)
         _require_space(folder, spec)
+        if spec.zip_url is None:
+            return _fetch_from_hub(spec, folder, quiet, None)
         url = f"{base_url.rstrip('/')}/{spec.name}.zip" if base_url else spec.zip_url
         try:
             download(url, target, md5=spec.md5, size=spec.zip_bytes, quiet=quiet, patience=patience)
         except FetchError as error:
             if base_url or not spec.hub:
                 raise
-            if not hub_is_reachable():
-                what = str(error).partition(";")[0]
-                raise FetchError(
-                    f"{what}, and there is no connection to the mirrors on the Hugging Face hub; "
-                    "check the network, give a mirror with --base-url, or import a copy with "
-                    f"`gtr-beir datasets import PATH --name {spec.name}`"
-                ) from error
             return _fetch_from_hub(spec, folder, quiet, error)
         dataset = import_beir(target, name=spec.name, datasets_dir=folder, again=True, quiet=quiet)
         if not keep_zip:
@@ -80,18 +79,28 @@ def _require_space(folder: Path, spec: DatasetSpec) -> None:
 
 
 def _fetch_from_hub(
-    spec: DatasetSpec, folder: Path, quiet: bool, server: FetchError
+    spec: DatasetSpec, folder: Path, quiet: bool, server: FetchError | None
 ) -> Dataset | DatasetGroup:
-    """Try `BeIR/<name>` with its `-qrels` twin, then `mteb/<name>` at its pinned revision."""
+    """Try the hub's mirrors, one after the other. server: what the BEIR server had, None: it was
+    not asked."""
+    if not hub_is_reachable():
+        what = "" if server is None else f"{str(server).partition(';')[0]}, and "
+        other = "" if server is None else "give a mirror with --base-url, "
+        raise FetchError(
+            f"{what}there is no connection to the {'mirrors on the ' if server else ''}Hugging "
+            f"Face hub; check the network, {other}or import a copy with `gtr-beir datasets import "
+            f"PATH --name {spec.name}`"
+        ) from server
     silence_hub()
     if quiet:
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
-    failures: list[str] = [str(server)]
+    failures: list[str] = [] if server is None else [str(server)]
     progress = Progress(f"fetch {spec.name}", None, "files", quiet=quiet)
     for mirror in _mirrors(spec):
-        progress.say(f"{failures[-1]}; trying the mirror {mirror.name}")
+        before = f"{failures[-1]}; trying the mirror" if failures else "from"
+        progress.say(f"{before} {mirror.name}")
         work = folder / ".downloads" / mirror.name.replace("/", "--")
         try:
             mirror.collect(work, spec)
@@ -123,11 +132,24 @@ def _mirrors(spec: DatasetSpec) -> Iterator[_Mirror]:
     beir, mteb, revision = hub.get("beir"), hub.get("mteb"), hub.get("mteb_revision")
     if spec.parts:
         return  # the hub's forums are one merged table with other ids: not the same dataset
+    if nano := hub.get("nano"):
+
+        def collect_nano(work: Path, spec: DatasetSpec) -> None:
+            kinds = ("corpus", "queries", "qrels")
+            wanted = [f"{kind}/*.parquet" for kind in kinds]
+            _hub_files(nano, hub.get("nano_revision"), wanted, work)
+            _texts_as_jsonl(work)
+            _qrels_from_parquet(work / "qrels", spec.split)
+
+        yield _Mirror(nano, collect_nano)
     if beir:
 
         def collect_beir(work: Path, spec: DatasetSpec) -> None:
-            _hub_files(beir, None, ["corpus.jsonl*", "queries.jsonl*"], work)
-            _hub_files(f"{beir}-qrels", None, [f"{spec.split}.tsv"], work / "qrels")
+            wanted = ["corpus.jsonl*", "queries.jsonl*", "corpus/*.parquet", "queries/*.parquet"]
+            _hub_files(beir, hub.get("beir_revision"), wanted, work)
+            _texts_as_jsonl(work)
+            twin, revision = f"{beir}-qrels", hub.get("beir_qrels_revision")
+            _hub_files(twin, revision, [f"{spec.split}.tsv"], work / "qrels")
 
         yield _Mirror(beir, collect_beir)
     if mteb:
@@ -158,10 +180,42 @@ def _hub_files(repository: str, revision: str | None, patterns: list[str], work:
         ) from error
 
 
+def _texts_as_jsonl(work: Path) -> None:
+    """Where corpus or queries came as parquet: as the JSON lines that an import reads."""
+    for kind in ("corpus", "queries"):
+        parts = sorted((work / kind).glob("*.parquet"))
+        if not parts or list(work.glob(f"{kind}.jsonl*")):
+            continue
+        with (work / f"{kind}.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
+            for row in _rows_of(parts):
+                known = {name: row[name] for name in ("_id", "title", "text") if name in row}
+                lines.write(json.dumps(known, ensure_ascii=False) + "\n")
+
+
+def _qrels_from_parquet(folder: Path, split: str) -> None:
+    """NanoBEIR's judgements have no score: each is 1."""
+    rows = _rows_of(sorted(folder.glob("*.parquet")))
+    lines = [f"{r['query-id']}\t{r['corpus-id']}\t{int(r.get('score', 1))}\n" for r in rows]
+    text = f"query-id\tcorpus-id\tscore\n{''.join(lines)}"
+    (folder / f"{split}.tsv").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _rows_of(parts: list[Path]) -> Iterator[dict[str, Any]]:
+    """The rows of parquet files, a few thousand in memory at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for part in parts:
+        try:
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches(batch_size=4096):
+                    yield from batch.to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise FetchError(f"{part.name} cannot be read as parquet ({error})") from error
+
+
 def _qrels_as_tsv(folder: Path, split: str) -> None:
     """mteb keeps judgements as TSV or as JSON lines with the same three fields."""
-    import json
-
     lines = folder / f"{split}.jsonl"
     if lines.is_file() and not (folder / f"{split}.tsv").is_file():
         with lines.open(encoding="utf-8") as source:

@@ -13,6 +13,8 @@ from typing import Any
 from gtr_beir.errors import UsageError
 
 DEMO = "demo"
+NANO = "nano-"
+"""What the names of NanoBEIR's datasets begin with."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def _spec(row: Mapping[str, Any]) -> DatasetSpec:
 def _rows() -> dict[str, DatasetSpec]:
     source = importlib.resources.files("gtr_beir.data").joinpath("datasets.json")
     tables = json.loads(source.read_text(encoding="utf-8"))
-    return {row["name"]: _spec(row) for row in [*tables["datasets"], *tables["parts"]]}
+    rows = [row for kind in ("datasets", "parts", "nano") for row in tables[kind]]
+    return {row["name"]: _spec(row) for row in rows}
 
 
 def registered(name: str) -> DatasetSpec | None:
@@ -87,7 +90,13 @@ def registered(name: str) -> DatasetSpec | None:
 
 def benchmark_names() -> tuple[str, ...]:
     """The 19 datasets in the order of the GTR paper's table: MS MARCO, then the 18 zero-shot."""
-    return tuple(name for name in _rows() if "/" not in name)
+    return tuple(name for name in _rows() if "/" not in name and not name.startswith(NANO))
+
+
+def nano_names() -> tuple[str, ...]:
+    """NanoBEIR's 13 samples: some thousand documents and 50 queries each of these datasets. Never
+    averaged with whole ones."""
+    return tuple(name for name in _rows() if name.startswith(NANO))
 
 
 def suites() -> dict[str, tuple[str, ...]]:
@@ -95,10 +104,11 @@ def suites() -> dict[str, tuple[str, ...]]:
 
     all: the 19; zero-shot: the 18 without MS MARCO; public: those of them that can be downloaded;
     unseen: the zero-shot ones without those that GTR was, or may have been, trained on and that the
-    average is moved by (NQ and CQADupStack); demo: the embedded dataset.
+    average is moved by (NQ and CQADupStack); nano: NanoBEIR's 13 samples; demo: the embedded
+    dataset.
     """
     found: dict[str, list[str]] = {}
-    for name in benchmark_names():
+    for name in (*benchmark_names(), *nano_names()):
         for suite_name in _rows()[name].suites:
             found.setdefault(suite_name, []).append(name)
     return {name: tuple(names) for name, names in found.items()} | {"demo": (DEMO,)}

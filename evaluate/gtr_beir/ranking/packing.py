@@ -1,7 +1,8 @@
 """Rankings of one block as few bytes: about four for a document that is found, none for a pad.
 
 Rows are counted from the block's first. A score is the step down from the one before it, in units
-of the order that `order_key` gives to float32: two bytes nearly always, and a list of the others.
+of the order that `order_key` gives to float32: two bytes nearly always where many documents are
+found, and a list of the others; three where few are, which lie further apart.
 Places in id order are the dataset's to say.
 """
 
@@ -21,7 +22,8 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
 
     counts: int32[Q], documents of each query; rows: of all queries, uint16 or int32; highest:
     int32[Q], the first score's place in the order of float32; steps: uint16 of all, the low half;
-    long: int64, where a step has a high half, and long_steps: uint16, that half.
+    long: int64, where a step has a high half, and long_steps: uint16, that half; or, where many
+    have one, high: uint8 or uint16 of all, that half.
     """
     held = top.rows != NO_DOCUMENT
     counts = held.sum(axis=1, dtype=np.int32)
@@ -34,7 +36,11 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
     highest[counts > 0] = places[starts]
     steps = -np.diff(places, prepend=0)
     steps[starts] = 0
-    long = np.flatnonzero(steps >> 16)
+    long, high = np.flatnonzero(steps >> 16), np.zeros(0, dtype=np.uint8)
+    if len(long) * (long.itemsize + 2) > len(steps):
+        small = int(steps.max()) >> 16 <= np.iinfo(np.uint8).max
+        high = (steps >> 16).astype(np.uint8 if small else np.uint16)
+        long = long[:0]
     return {
         "counts": counts,
         "rows": rows,
@@ -42,6 +48,7 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
         "steps": (steps & 0xFFFF).astype(np.uint16),
         "long": long,
         "long_steps": (steps[long] >> 16).astype(np.uint16),
+        "high": high,
     }
 
 
@@ -54,6 +61,8 @@ def unpack(
     rows = np.asarray(arrays["rows"]).astype(np.int32)
     steps = np.asarray(arrays["steps"]).astype(np.int64)
     steps[arrays["long"]] += np.asarray(arrays["long_steps"]).astype(np.int64) << 16
+    if len(arrays.get("high", ())):
+        steps += np.asarray(arrays["high"]).astype(np.int64) << 16
     fallen = np.cumsum(steps)
     filled = counts[counts > 0]
     # The first step of a query is 0, so what fell up to it fell before it.
