@@ -139,6 +139,7 @@ WITHIN = {
         "inspect",
         "claims",
         "clean",
+        "completion",
     ],
     "report": [
         "rounding",

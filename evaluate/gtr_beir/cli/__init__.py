@@ -15,6 +15,7 @@ import gtr_beir
 from gtr_beir.cli.claims import add_claims
 from gtr_beir.cli.clean import add_clean
 from gtr_beir.cli.compare import add_compare
+from gtr_beir.cli.completion import add_completion
 from gtr_beir.cli.data import add_datasets
 from gtr_beir.cli.export import add_export
 from gtr_beir.cli.inspect import add_inspect
@@ -77,6 +78,7 @@ def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:
     add_inspect(commands)
     add_claims(commands)
     add_clean(commands)
+    add_completion(commands, parser)
     for add in further:
         add(commands)
     _know_themselves(commands)
