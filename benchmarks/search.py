@@ -113,6 +113,7 @@ class Ours:
         }
 
     def search(self) -> Any:
+        from gtr_beir.memory import give_back
         from gtr_beir.ranking import topk
         from gtr_beir.ranking.packing import pack
         from gtr_beir.work.blocks import plan_blocks
@@ -132,6 +133,7 @@ class Ours:
             best = topk.merge(best, found, DEPTH)
             # What a run keeps of a block.
             self.stored += sum(array.nbytes for array in pack(found, block.start).values())
+            give_back()
         assert best is not None
         return best
 
