@@ -16,7 +16,14 @@ from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
-from gtr_beir.encoders.precision import DTYPES, arithmetic, products_of, round_to, rounded
+from gtr_beir.encoders.precision import (
+    DTYPES,
+    _widens_fp16,
+    arithmetic,
+    products_of,
+    round_to,
+    rounded,
+)
 from gtr_beir.encoders.t5 import T5Model
 from gtr_beir.errors import UsageError
 from gtr_beir.systems.base import SearchOptions, load_system
@@ -66,6 +73,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_of_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     two_gpus(monkeypatch)
+    monkeypatch.setattr("gtr_beir.encoders.precision._widens_fp16", lambda _: True)
     assert [products_of("bf16", f"cuda:{n}") for n in (0, 1)] == ["bf16", "fp32"]
     assert [products_of("tf32", f"cuda:{n}") for n in (0, 1)] == ["tf32", "fp32"]
     assert [products_of("fp16", f"cuda:{n}") for n in (0, 1)] == ["fp16", "fp16"]
@@ -107,6 +115,14 @@ def test_settings_of_the_process_are_put_back() -> None:
     assert settings() == before
     with arithmetic("fp32", gpu), arithmetic("tf32", torch.device("cpu")):
         assert settings() == before
+
+
+def test_fp16_needs_results_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This processor's torch has no such product, as an older torch has none on a GPU."""
+    two_gpus(monkeypatch)
+    assert not _widens_fp16(torch.device("cpu"))
+    monkeypatch.setattr("gtr_beir.encoders.precision._widens_fp16", lambda _: False)
+    assert [products_of("fp16", f"cuda:{n}") for n in (0, 1)] == ["fp32", "fp32"]
 
 
 def test_gpus_with_and_without_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,8 @@ def arithmetic(products: str, device: torch.device) -> Iterator[None]:
 def _has(dtype: str, device: torch.device) -> bool:
     """Whether the device multiplies in this precision, which is not fp32, in hardware."""
     if device.type == "cuda":
+        if dtype == "fp16" and not _widens_fp16(device):
+            return False
         if torch.version.hip is not None:
             return dtype != "tf32"
         # bf16 and tf32 from Ampere on, fp16 from Volta on; torch itself asks the current device.
@@ -105,3 +107,14 @@ def _has(dtype: str, device: torch.device) -> bool:
     capabilities = ask()
     known = [bool(capabilities[name]) for name in _CPU_BF16 if name in capabilities]
     return any(known) or not known
+
+
+def _widens_fp16(device: torch.device) -> bool:
+    """Whether products of fp16 can be had as they are summed, in single precision: what is added to
+    the token states does not fit into fp16."""
+    try:
+        one = torch.full((16, 16), 1024.0, dtype=torch.float16, device=device)
+        product = torch.mm(one, one, out_dtype=torch.float32)
+    except (RuntimeError, TypeError):  # an older torch, or a device that has no such product
+        return False
+    return product.dtype == torch.float32 and bool((product == 16 * 1024.0**2).all())
