@@ -103,15 +103,14 @@ def test_a_record_of_other_settings_needs_again(
     record: Path, results: Path, refused: Refused
 ) -> None:
     before = files_in(results)
-    signature = Record.read(record.parent).signature
-    for changed in (
-        ("--protocol", "hub", "--label", "fixed"),
-        ("--depth", "10"),
-        ("--self-matches", "keep"),
+    for changed, differs in (
+        (("--protocol", "hub", "--label", "fixed"), "protocol 'paper' there, 'hub' here"),
+        (("--depth", "10"), "depth 1000 there, 10 here"),
+        (("--self-matches", "keep"), "self_matches 'drop' there, 'keep' here"),
     ):
         refused(
-            f"{record.parent} holds a record of other weights, data or settings ({signature}); "
-            "name this one with --label, or replace it with --again",
+            f"{record.parent} holds a record of other settings ({differs}); name this one with "
+            "--label, or replace it with --again",
             *("run", "fixed", "-d", "mine", "-q", *changed),
             code=2,
         )

@@ -8,6 +8,7 @@ import platform
 import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +65,8 @@ class RunOptions:
             )
 
 
+_SHOWN = 80
+"""Letters of a setting, there and here, that a sentence has room for."""
 BLOCKS, LOCK = "blocks", ".lock"
 """In a result's folder: what is kept of an unfinished run, and what whoever works there holds."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
@@ -168,7 +171,13 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
     with lock(folder / LOCK):
         remove_leftovers(folder)
         finish(folder)
-        done = _done(folder, key, chosen.again)
+        wanted = {
+            **system.settings,
+            **_rerank_setting(scoring),
+            "depth": chosen.depth,
+            "self_matches": chosen.self_matches,
+        }
+        done = _done(folder, key, dataset, wanted, again=chosen.again)
         if done is not None:
             return _brought_up(done, folder, dataset, identity), False
         start = time.perf_counter()
@@ -303,8 +312,11 @@ def _brought_up(record: Record, folder: Path, dataset: Dataset, identity: Identi
     return current
 
 
-def _done(folder: Path, key: str, again: bool) -> Record | None:
-    """The record that is there, if it is of this key; UsageError if it is of another."""
+def _done(
+    folder: Path, key: str, dataset: Dataset, wanted: Mapping[str, Any], *, again: bool
+) -> Record | None:
+    """The record that is there, if it is of this key; UsageError if it is of another, which says
+    what differs. wanted: the settings now."""
     if again or not (folder / RECORD).is_file():
         return None
     try:
@@ -317,9 +329,31 @@ def _done(folder: Path, key: str, again: bool) -> Record | None:
     if record.key == key:
         return None
     raise UsageError(
-        f"{folder} holds a record of other weights, data or settings ({record.signature}); name "
-        "this one with --label, or replace it with --again"
+        f"{folder} holds a record of other {_differences(record, dataset, wanted)}; name this one "
+        "with --label, or replace it with --again"
     )
+
+
+def _differences(record: Record, dataset: Dataset, wanted: Mapping[str, Any]) -> str:
+    """`settings (dtype 'fp32' there, 'bf16' here)`, or what else it is that differs."""
+    if record.fingerprints["dataset"] != dataset.fingerprint:
+        return f"data: another state of {dataset.name}"
+    there: dict[str, Any] = {
+        **record.settings,
+        "depth": record.depth,
+        "self_matches": record.self_matches["policy"],
+    }
+    names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
+    short = [
+        f"{name} {there.get(name)!r} there, {wanted.get(name)!r} here"
+        for name in names
+        if len(repr(there.get(name))) + len(repr(wanted.get(name))) <= _SHOWN
+    ]
+    if "weights" in names:
+        return f"weights{f' ({short[0]})' if short else ''}"
+    if short:
+        return f"settings ({'; '.join(short[:3])})"
+    return f"{names[0]} ({record.signature})" if names else f"weights ({record.signature})"
 
 
 def whole_record(folder: Path) -> bool:
@@ -411,8 +445,8 @@ def keep_given_run(
     identity = Identity(model, options={"run": "given"})
     name = identity.name
     folder = results_dir / name / dataset.name
-    file = hash_file(path)
-    fingerprint = Digest().add("given run").add(file).hex()
+    given = {"file": path.name, "sha256": hash_file(path)}
+    fingerprint = Digest().add("given run").add(given["sha256"]).hex()
     depth = int((run.doc_rows >= 0).sum(axis=1).max(initial=1))
     # Whoever dropped own ids has none; whoever kept them nearly always has one.
     own = run.for_queries(dataset.query_ids).doc_rows == dataset.self_rows[:, None]
@@ -422,7 +456,8 @@ def keep_given_run(
     with lock(folder / LOCK):
         remove_leftovers(folder)
         finish(folder)
-        if _done(folder, key, again) is not None:
+        wanted = {"given": given, "depth": depth, "self_matches": policy}
+        if _done(folder, key, dataset, wanted, again=again) is not None:
             return folder
         concerned = int((dataset.self_rows >= 0).sum())
         record = Record(
@@ -436,7 +471,7 @@ def keep_given_run(
                 depth=depth,
                 self_matches=policy if concerned else "none",
             ),
-            settings={"given": {"file": path.name, "sha256": file}},
+            settings={"given": given},
             measures=measures.mean(values),
             n_queries=len(values),
             n_documents=dataset.n_documents,

@@ -28,7 +28,10 @@ from gtr_beir.experiment.description import Experiment
 from gtr_beir.files import results_folder
 from gtr_beir.memory import give_back
 from gtr_beir.records import Record
+from gtr_beir.report.plain_text import printable
 from gtr_beir.systems.base import Shard, ShardDone, SharesWork, System, load_system, system_class
+from gtr_beir.systems.colbert import ColbertSystem
+from gtr_beir.systems.dense import DenseSystem
 from gtr_beir.work.executors.base import Executor
 
 
@@ -137,6 +140,8 @@ def carry_out(work: Work) -> Iterator[Outcome]:
     for place, (choice, how) in enumerate(zip(work.experiment.systems, work.how, strict=True)):
         shown, why = choice.label or choice.name, ""
         system: System | None = None
+        if not how.quiet and issubclass(system_class(choice.name), DenseSystem | ColbertSystem):
+            print(f"loading {printable(choice.name)}", file=sys.stderr, flush=True)
         try:
             system = load_system(choice.name, choice.options)
             shown = _own_name(system, how, taken, place)
