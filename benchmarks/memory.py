@@ -118,8 +118,11 @@ class GivenVectors:
         ones = np.ones(len(texts), dtype=np.int32)
         return Encoded(found, ones, np.zeros(len(texts), dtype=bool))
 
-    def encode_each(self, groups: Any, *, kind: str, max_tokens: int) -> Any:
-        return (self.encode(texts, kind=kind, max_tokens=max_tokens) for texts in groups)
+    def encode_each(self, groups: Any, *, kind: str, max_tokens: int, tell: Any = None) -> Any:
+        for texts in groups:
+            yield self.encode(texts, kind=kind, max_tokens=max_tokens)
+            if tell is not None:
+                tell(len(texts))
 
 
 def run_import(source: Path, datasets: Path) -> dict[str, Any]:

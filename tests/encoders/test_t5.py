@@ -191,3 +191,16 @@ def test_without_onednn(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = T5Model(arrays, dtype="fp32", device="cpu")
     assert plain.laid_out_layers == 0
     assert (plain.forward(sequences) - expected).abs().max() < 1e-6
+
+
+def test_who_waits_is_told_batch_by_batch(small: Path) -> None:
+    """A slow encoder moves the progress long before a group of 1,024 texts is done."""
+    encoder = load_encoder(open_checkpoint(str(small), offline=True), device="cpu", batch_tokens=64)
+    told: list[int] = []
+    texts = texts_of([20] * 12)
+    done = encoder.encode_each(
+        [texts[:8], texts[8:]], kind="document", max_tokens=32, tell=told.append
+    )
+    assert [len(one.vectors) for one in done] == [8, 4]
+    assert sum(told) == 12
+    assert len(told) >= 6

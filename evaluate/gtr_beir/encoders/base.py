@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +14,13 @@ from gtr_beir.lengths import Kind as Kind
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+
+Tell = Callable[[int], None]
+
+
+def to_nobody(_: int) -> None:
+    """Who is told of texts that are done where nobody waits."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +91,10 @@ class Encoder(Protocol):
     def tokenizer(self) -> Tokenizer | None: ...
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int
+        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
     ) -> Iterator[Encoded]:
         """Vectors of each group of texts in the order given, cut at `max_tokens` tokens each; it
-        may work ahead of whoever takes the results."""
+        may work ahead of whoever takes the results. tell: is told how many more texts are done."""
         ...
 
 

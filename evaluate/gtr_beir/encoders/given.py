@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.digests import Digest
-from gtr_beir.encoders.base import Encoded
+from gtr_beir.encoders.base import Encoded, Tell, to_nobody
 from gtr_beir.errors import NumericalError, UsageError
 from gtr_beir.lengths import Kind
 
@@ -89,10 +89,12 @@ class GivenEncoder:
         return Encoded(vectors, none, none.astype(bool))
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int
+        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
     ) -> Iterator[Encoded]:
         """`encode` of each group."""
-        return (self.encode(texts, kind=kind, max_tokens=max_tokens) for texts in groups)
+        for texts in groups:
+            yield self.encode(texts, kind=kind, max_tokens=max_tokens)
+            tell(len(texts))
 
     def _vectors(self, texts: list[str], kind: Kind) -> npt.NDArray[np.float32]:
         act = getattr(self._model, _OF_KIND[kind], None) or getattr(self._model, _OWN)

@@ -19,7 +19,7 @@ import tokenizers
 import torch
 import transformers
 
-from gtr_beir.encoders.base import Encoded, Kind
+from gtr_beir.encoders.base import Encoded, Kind, Tell, to_nobody
 from gtr_beir.encoders.batching import packed_batches, padded_batches
 from gtr_beir.encoders.precision import why_other_products
 from gtr_beir.errors import NumericalError
@@ -176,7 +176,7 @@ class TextEncoder:
         return next(self.encode_each([texts], kind=kind, max_tokens=max_tokens))
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int
+        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
     ) -> Iterator[Encoded]:
         """`encode` of each group, in order; batches never cross groups, so that a vector does not
         depend on what is encoded with it. The tokenizer and the device work ahead of the caller."""
@@ -191,7 +191,7 @@ class TextEncoder:
                         waiting.append(ahead.submit(self._tokenize, texts, kind, max_tokens))
                     if waiting:
                         tokens = waiting.popleft().result()
-                        running.append((tokens, self._forward(tokens)))
+                        running.append((tokens, self._forward(tokens, tell)))
                     # On a GPU the next group is under way before the vectors of one are fetched.
                     if running and (len(running) > on_gpu or not waiting):
                         done, batches = running.popleft()
@@ -215,7 +215,7 @@ class TextEncoder:
         tokens = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))
         return _Tokens(ids, tokens, np.array(cut, dtype=bool))
 
-    def _forward(self, tokens: _Tokens) -> _Batches:
+    def _forward(self, tokens: _Tokens, tell: Tell) -> _Batches:
         batches = _Batches(len(tokens.ids), self.model.dimension)
         cut = packed_batches if self.model.packs else padded_batches
         for number, batch in enumerate(cut(tokens.tokens, self._batch_tokens)):
@@ -231,6 +231,7 @@ class TextEncoder:
                     "stopped"
                 ) from error
             batches.add(batch, part)
+            tell(len(batch))
         return batches
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.encoders.base import Encoded, Kind
+from gtr_beir.encoders.base import Encoded, Kind, Tell, to_nobody
 from gtr_beir.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -84,10 +84,12 @@ class TfHubEncoder:
         return Encoded(vectors, none, none.astype(bool))
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int
+        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
     ) -> Iterator[Encoded]:
         """`encode` of each group."""
-        return (self.encode(texts, kind=kind, max_tokens=max_tokens) for texts in groups)
+        for texts in groups:
+            yield self.encode(texts, kind=kind, max_tokens=max_tokens)
+            tell(len(texts))
 
     def _vectors(self, texts: list[str]) -> npt.NDArray[np.float32]:
         try:

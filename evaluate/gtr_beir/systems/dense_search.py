@@ -97,13 +97,12 @@ class DenseWork:
         units = list(block.units())
         groups = (texts.texts(low, high) for low, high in units)
         encoded_units = self._encoder.encode_each(
-            groups, kind="document", max_tokens=self._max_tokens
+            groups, kind="document", max_tokens=self._max_tokens, tell=tell
         )
         for (low, high), encoded in zip(units, encoded_units, strict=True):
             place = slice(low - block.start, high - block.start)
             vectors[place] = encoded.vectors
             tokens[place], truncated[place] = encoded.tokens, encoded.truncated
-            tell(high - low)
             if not np.isfinite(encoded.vectors).all():
                 vectors[place.stop :] = 0
                 break
