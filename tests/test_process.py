@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gtr_beir.demo import CHECKPOINT_DIR
+
 STOPPED = b"gtr-beir: stopped; the same command continues from there"
 RUN = ("run", "bm25-flat", "-d", "demo", "--offline")
 
@@ -42,6 +44,50 @@ def test_whoever_stops_it_gets_a_sentence(name: str, after: float, tmp_path: Pat
     # Before Python itself is up, and when it has ended, nobody is there to say anything.
     assert process.returncode in (0, 128 + number, -number)
     assert process.returncode != 128 + number or STOPPED in told
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_work_that_is_stopped(name: str, tmp_path: Path) -> None:
+    """Once it has said anything, every signal ends it with the sentence and its own number."""
+    number = getattr(signal, name)
+    process = started(
+        *("run", str(CHECKPOINT_DIR), "-d", "demo", "--device", "cpu", "--offline"),
+        *folders(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(b"loading ")
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert told.endswith(STOPPED + b"\n")
+    assert b"Traceback" not in told
+
+
+def test_a_second_signal_does_not_wait_for_the_first() -> None:
+    code = (
+        "import os, signal\n"
+        "from gtr_beir import process\n"
+        "process.stop_when_told()\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except process.Stopped as stopped:\n"
+        "    assert stopped.code == 143\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("run", "--help")])
+def test_help_that_cannot_be_written(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = started(*arguments, stdout=full, stderr=subprocess.PIPE)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told == b"gtr-beir: standard output could not be written: No space left on device\n"
+    assert started(*arguments, stdout=subprocess.DEVNULL).wait(timeout=60) == 0
 
 
 def test_a_run_outlives_a_full_disk_under_its_words(tmp_path: Path) -> None:

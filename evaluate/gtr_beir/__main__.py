@@ -20,7 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return cli.main(arguments, further=[add_demo])
     process.stop_when_told()
-    return process.told(cli.main(further=[add_demo]))
+    try:
+        code = cli.main(further=[add_demo])
+    except SystemExit as asked:  # --help, --version, wrong options
+        code = asked.code if isinstance(asked.code, int) else int(asked.code is not None)
+    process.leave_when_told(quietly=True)
+    return process.told(code)
 
 
 if __name__ == "__main__":

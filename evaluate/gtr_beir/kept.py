@@ -1,8 +1,9 @@
 """The three files that are kept of a run, which take their names together.
 
 They are written to a folder of their own first (`staged`), which has its name when all three are
-whole, and then moved to their places, the record last. Whoever is killed in between leaves the old
-three, or a folder from which the next start finishes: never one without the others.
+whole. Then the old record goes, and they are moved to their places, the record last. So whoever is
+killed leaves the old three, or the new three in that folder, from which the next start finishes; a
+record never stands beside files of another.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def finish(folder: Path) -> None:
     staged = folder / STAGED
     if not staged.is_dir():
         return
+    # No record meanwhile, rather than one beside files of another: readers pass it over.
+    (folder / RECORD).unlink(missing_ok=True)
     for name in (RUN, PER_QUERY, RECORD):
         if (staged / name).is_file():
             (staged / name).replace(folder / name)

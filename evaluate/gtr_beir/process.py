@@ -25,13 +25,17 @@ class Stopped(KeyboardInterrupt):
         self.code = 128 + number
 
 
-def leave_when_told() -> None:
-    """Until `stop_when_told`: a signal to stop ends the program at once. Nothing is begun yet, and
-    an exception in the middle of an import may come out as anything."""
+def leave_when_told(*, quietly: bool = False) -> None:
+    """Until `stop_when_told`: a signal to stop ends the program at once. Nothing is begun yet, or
+    all is done, and an exception in the middle of an import may come out as anything.
+
+    quietly: without a word, where the command has had its last.
+    """
 
     def leave(number: int, _: FrameType | None) -> NoReturn:
-        with contextlib.suppress(OSError):
-            os.write(2, f"\n{STOPPED}\n".encode())
+        if not quietly:
+            with contextlib.suppress(OSError):
+                os.write(2, f"\n{STOPPED}\n".encode())
         os._exit(128 + number)
 
     _on_signals(leave)
@@ -41,6 +45,8 @@ def stop_when_told() -> None:
     """A signal to stop is an exception from now on."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
+        # Whoever does not wait for the end of the first is let go.
+        leave_when_told(quietly=True)
         raise Stopped(number)
 
     _on_signals(stop)

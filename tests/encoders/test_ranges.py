@@ -19,6 +19,7 @@ from gtr_beir.checkpoints.layout import (
     MLP_IN,
     MLP_NORM,
     MLP_OUT,
+    POSITIONS,
     QUERY,
     VALUE,
 )
@@ -40,7 +41,7 @@ class Changed(UntrainedArrays):
     def __init__(self, **factors: float):
         super().__init__(SMALL)
         names = {"query": QUERY, "value": VALUE, "mlp_in": MLP_IN, "mlp_out": MLP_OUT}
-        names |= {"attention_norm": ATTENTION_NORM, "mlp_norm": MLP_NORM}
+        names |= {"attention_norm": ATTENTION_NORM, "mlp_norm": MLP_NORM, "positions": POSITIONS}
         self._factors = {names[key].format(0): factor for key, factor in factors.items()}
 
     def tensor(self, name: str) -> torch.Tensor:
@@ -134,11 +135,16 @@ def test_values_that_could_leave_the_range_are_halved(factors: dict[str, float])
         ({"attention_norm": 1e5}, r"a state after the first norm of layer 1 may reach \S*e\+0?6"),
         ({"mlp_norm": 2e4}, r"a state after the second norm of layer 1 may reach"),
         ({"query": 1e5}, r"a query of layer 1 may reach"),
+        ({"positions": 1e7}, r"the position bias holds weights up to"),
         ({"value": 2e4, "attention_norm": 1e3}, r"a query of layer 1 may reach|a value of layer 1"),
     ],
 )
-def test_what_cannot_be_proven_is_fp32_and_says_why(factors: dict[str, float], why: str) -> None:
-    model = T5Model(Changed(**factors), dtype="fp16", device="cpu", products="fp16")
+@pytest.mark.parametrize("products", ["fp16", None])
+def test_what_cannot_be_proven_is_fp32_and_says_why(
+    factors: dict[str, float], why: str, products: str | None
+) -> None:
+    """Also on a device that multiplies in fp32 anyway: weights are rounded to fp16 there."""
+    model = T5Model(Changed(**factors), dtype="fp16", device="cpu", products=products)
     assert model.products == "fp32"
     assert model.unproven is not None
     assert re.search(why, model.unproven)

@@ -12,6 +12,7 @@ from gtr_beir import benchmark, load_system
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import UsageError
 from gtr_beir.systems.base import SearchOptions
+from gtr_beir.work.executors.here import Here
 
 WORDS = ("apple", "pear", "plum")
 
@@ -84,9 +85,55 @@ def test_sentence_transformers(small: Dataset, tmp_path: Path, minilm: str) -> N
     assert system.identity.model.weights is not None
     assert system.identity.lengths is not None
     assert system.identity.lengths.document == model.max_seq_length
+    worded = load_system(model, name="mini", weights="epoch 3")
+    model.prompts = {"query": "find: "}
+    assert load_system(model, name="mini").fingerprint != system.fingerprint
     with torch.no_grad():
         next(model.parameters()).add_(1)
-    assert load_system(model, name="mini").fingerprint != system.fingerprint
+    # The word says nothing against what is seen, and a system is of the state that it was given in.
+    assert load_system(model, name="mini", weights="epoch 3").fingerprint != worded.fingerprint
+    with pytest.raises(UsageError, match="mini was changed since it was given"):
+        system.search(small, SearchOptions(work_dir=tmp_path / "given", k=5))
+    assert load_system(model.bfloat16(), name="mini").identity.precision == "bf16"
+
+
+def test_a_name_is_no_state(small: Dataset) -> None:
+    """Two encoders may have one name."""
+    one, other = (load_system(Counts(), name="x") for _ in range(2))
+    assert one.fingerprint != other.fingerprint
+    with pytest.raises(UsageError, match=r"'\.\./x' cannot be a name"):
+        load_system(Counts(), name="../x")
+
+
+class Elsewhere(Counts):
+    """On a device that torch's search does not know, with an array that is its own."""
+
+    device = "mps:0"
+    similarity_fn_name = "cosine"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = np.full((1, 3), 2.0, dtype=np.float32)
+        self.held.flags.writeable = False
+
+    def encode(self, texts: list[str], **_: Any) -> Any:
+        return np.broadcast_to(self.held, (len(texts), 3))
+
+
+def test_other_devices_and_read_only_arrays(small: Dataset, tmp_path: Path) -> None:
+    system = load_system(Elsewhere(), name="elsewhere", weights="1")
+    found = system.search(small, SearchOptions(work_dir=tmp_path, k=3))
+    assert np.allclose(found.run.scores[np.isfinite(found.run.scores)], 1)
+    assert found.facts["device"] == "mps:0"
+    with pytest.raises(UsageError, match="an object of this process"):
+        system.search(small, SearchOptions(work_dir=tmp_path, k=3, executor=Here()))
+
+
+def test_another_similarity_is_refused() -> None:
+    model = Elsewhere()
+    model.similarity_fn_name = "euclidean"
+    with pytest.raises(UsageError, match="meant for euclidean similarity"):
+        load_system(model)
 
 
 def test_a_dataset_by_name(small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,3 +118,9 @@ def test_a_value_that_cannot_be_parsed_is_one_sentence(
     said = capsys.readouterr().err
     assert said.startswith("gtr-beir: --field-weights 'title=x' is not of the form")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["t5-base", "t5-large", "st5-base", "c", "colbertv2.0-mine"])
+def test_names_of_the_hub_that_are_only_alike(name: str) -> None:
+    """They may be models; who has slipped is told when the hub does not know them."""
+    assert make_options(name, {}) == DenseOptions()

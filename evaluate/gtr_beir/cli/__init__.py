@@ -1,6 +1,6 @@
 """The command line: a module a group of commands; errors become one sentence here.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong use, 130 interrupted.
+Exit codes: 0 done, 1 the work failed, 2 wrong use, 128 + its number after a signal (130: Ctrl-C).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ AddCommand = Callable[["Commands[argparse.ArgumentParser]"], None]
 
 def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand] = ()) -> int:
     """Run one command; returns the exit code. further: commands of those who use this module."""
-    parser = _parser(further)
     try:
+        parser = _parser(further)
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
             _refuse(unknown, options.command_parser if "act" in options else parser)

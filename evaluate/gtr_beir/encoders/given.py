@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _OWN = "encode"
 _OF_KIND: Mapping[Kind, str] = {"query": "encode_query", "document": "encode_document"}
+_SIMILARITIES = (None, "cosine", "dot")
+_SHORT = {"torch.float32": "fp32", "torch.bfloat16": "bf16", "torch.float16": "fp16"}
+_DECIDING = ("prompts", "default_prompt_name", "truncate_dim", "max_seq_length")
+"""Attributes of the library's encoders that decide vectors beside weights and modules."""
 
 
 class GivenEncoder:
@@ -26,10 +31,10 @@ class GivenEncoder:
     Where it has `encode_query` and `encode_document`, as SentenceTransformer has, those are asked,
     so that its prompts are used. It cuts texts as it likes: tokens are not counted. Vectors are
     brought to length 1 if its `similarity_fn_name` is cosine, and are as it gives them otherwise.
-    Raises UsageError for an object without `encode`, or one that does not give such arrays.
+    Raises UsageError for an object without `encode`, one that does not give such arrays, and one
+    that is meant for another similarity.
     """
 
-    dtype = products = "fp32"
     positions: int | None = None
     counts_tokens = False
     prompts: Mapping[Kind, str] = {}
@@ -44,39 +49,59 @@ class GivenEncoder:
                 f"a {self.kind} cannot be run: give the name of a system, or an object with "
                 "encode(texts) that gives an array with a vector for each text"
             )
+        similarity = getattr(model, "similarity_fn_name", None)
+        if similarity not in _SIMILARITIES:
+            raise UsageError(
+                f"this {self.kind} is meant for {similarity} similarity; only cosine and dot are "
+                "supported"
+            )
         self._model = model
         # The library's own encoders show a bar for every call.
         self._quietly: dict[str, Any] = {}
         if hasattr(model, "similarity_fn_name"):
             self._quietly = {"show_progress_bar": False, "convert_to_numpy": True}
-        self.normalises = getattr(model, "similarity_fn_name", None) == "cosine"
+        self.normalises = similarity == "cosine"
         self.own_length = int(getattr(model, "max_seq_length", None) or 0)
-        self.device = str(getattr(model, "device", None) or "cpu")
+        self.runs_on = str(getattr(model, "device", None) or "cpu")
+        # The search runs beside it on a GPU of the kind that is known here.
+        self.device = self.runs_on if self.runs_on.startswith("cuda") else "cpu"
         parameters = getattr(model, "parameters", None)
         weights = list(parameters()) if callable(parameters) else []
         self.parameters = sum(int(one.numel()) for one in weights)
         self.weights_bytes = sum(int(one.nbytes) for one in weights)
+        kinds = {str(one.dtype) for one in weights}
+        self.dtype = self.products = _SHORT.get(kinds.pop(), "") if len(kinds) == 1 else ""
         self.dimension = int(self._vectors(["a text"], "document").shape[1])
 
-    @property
-    def weights(self) -> str | None:
-        """SHA-256 over its weights, if it shows them as torch's modules do."""
-        state = getattr(self._model, "state_dict", None)
-        if not callable(state):
+    def state(self) -> str | None:
+        """SHA-256 over its weights, modules, tokenizer and prompts as they are now, if it shows its
+        weights as torch's modules do."""
+        held = getattr(self._model, "state_dict", None)
+        if not callable(held):
             return None
         import torch
 
-        digest = Digest().add(self.kind)
-        for name, values in sorted(state().items()):
+        digest = Digest().add(self.kind).add(repr(self._model))
+        for name in _DECIDING:
+            digest.add(f"{name}: {getattr(self._model, name, None)!r}")
+        fast = getattr(getattr(self._model, "tokenizer", None), "backend_tokenizer", None)
+        digest.add("" if fast is None else fast.to_str())
+        for name, values in sorted(held().items()):
             if isinstance(values, torch.Tensor):
-                held = values.detach().cpu().contiguous()
-                digest.add(f"{name} {held.dtype} {tuple(held.shape)}")
-                digest.add(held.view(-1).view(torch.uint8).numpy().tobytes())
+                flat = values.detach().cpu().contiguous()
+                digest.add(f"{name} {flat.dtype} {tuple(flat.shape)}")
+                digest.add(flat.view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hex()
 
     @property
     def arithmetic(self) -> dict[str, str | int]:
-        return {"given": self.kind, "device": self.device.partition(":")[0]}
+        versions = {}
+        for package in ("torch", "transformers", "sentence-transformers"):
+            try:
+                versions[package] = importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+        return {"given": self.kind, "device": self.runs_on.partition(":")[0], **versions}
 
     def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
         """float32 vectors; `max_tokens` changes nothing here."""
@@ -115,6 +140,10 @@ class GivenEncoder:
             raise NumericalError(
                 f"{self.kind}.encode gave vectors of {vectors.shape[1]} dimensions after {known}"
             )
-        if self.normalises:
-            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        if not self.normalises:
+            return vectors
+        # Not in place: the array may be the object's own.
+        unit: npt.NDArray[np.float32] = vectors / np.maximum(
+            np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12
+        )
+        return unit

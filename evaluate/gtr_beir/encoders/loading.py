@@ -69,10 +69,11 @@ def load_encoder(
             batch_tokens=batch_tokens,
         )
     arrays, face = checkpoint.arrays(), checkpoint.face()
+    gtr = T5Model(arrays, dtype=precision, device=place)
     return TextEncoder(
-        T5Model(arrays, dtype=precision, device=place),
+        gtr,
         face.tokenizer,
-        dtype=precision,
+        dtype=precision if gtr.unproven is None else "fp32",
         own_length=face.own_length,
         prompts=face.prompts,
         batch_tokens=batch_tokens,

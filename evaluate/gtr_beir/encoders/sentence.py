@@ -67,12 +67,9 @@ class SentenceModel:
         self.positions: int | None = positions
         self.dimension = int(self.forward([self.tokenizer.encode("").ids]).shape[1])
 
+    @torch.inference_mode()
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """float32[n, dimension], of length 1 unless the checkpoint is meant for dot products."""
-        with torch.inference_mode(), arithmetic(self.products, self.device):
-            return self._forward(sequences)
-
-    def _forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         longest = max(map(len, sequences))
         input_ids = torch.full((len(sequences), longest), self._pad_id, dtype=torch.long)
         mask = torch.zeros((len(sequences), longest), dtype=torch.long)
@@ -83,7 +80,8 @@ class SentenceModel:
             "input_ids": input_ids.to(self.device),
             "attention_mask": mask.to(self.device),
         }
-        features = self._transformer(features)
+        with arithmetic(self.products, self.device):
+            features = self._transformer(features)
         features["token_embeddings"] = features["token_embeddings"].float()
         for module in list(self._model)[1:]:
             features = module(features)

@@ -94,9 +94,11 @@ class T5Model:
         self.batch_tokens = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
         self.unproven: str | None = None
         try:
+            if dtype == "fp16":
+                require_weights(arrays.tensor(POSITIONS), "the position bias")
             self._layers = self._load(arrays, dtype)
         except OutOfRangeError as found:
-            self.unproven = f"fp16 is not safe for this checkpoint ({found}), so products are fp32"
+            self.unproven = f"fp16 is not safe for this checkpoint ({found}), so all of it is fp32"
             self.products = "fp32"
             self._layers = self._load(arrays, "fp32")
         self.weights_bytes = weights_bytes(shape, self.products)
@@ -156,15 +158,12 @@ class T5Model:
             return "flex"
         return "fused" if self._fused else "products"
 
+    @torch.inference_mode()
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         """Token ids of texts -> float32[n, dimension] of length 1, on the device.
 
         The order of the texts makes no difference; equal lengths side by side are faster.
         """
-        with torch.inference_mode(), arithmetic(self.products, self.device):
-            return self._forward(sequences)
-
-    def _forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
         lengths = [len(sequence) for sequence in sequences]
         if not any(lengths):
             return torch.zeros((len(lengths), self.dimension), device=self.device)
@@ -173,13 +172,14 @@ class T5Model:
         ids[: sum(lengths)] = torch.tensor([i for s in sequences for i in s], dtype=torch.long)
         attend = self._attention(lengths, filled)
         states = self._embedding[_sent(ids, self.device)]
-        for layer in self._layers:
-            normed = self._normed(states, self.shape.epsilon, layer.attention_norm, self._dtype)
-            # A state of single precision takes the sum, whatever the result's precision is.
-            states.add_(layer.out(attend(layer.joined(normed))), alpha=layer.out_grows)
-            normed = self._normed(states, self.shape.epsilon, layer.mlp_norm, self._dtype)
-            hidden = layer.mlp_in(normed, relu=True)
-            states.add_(layer.mlp_out(hidden), alpha=layer.mlp_grows)
+        with arithmetic(self.products, self.device):
+            for layer in self._layers:
+                normed = self._normed(states, self.shape.epsilon, layer.attention_norm, self._dtype)
+                # A state of single precision takes the sum, whatever the result's precision is.
+                states.add_(layer.out(attend(layer.joined(normed))), alpha=layer.out_grows)
+                normed = self._normed(states, self.shape.epsilon, layer.mlp_norm, self._dtype)
+                hidden = layer.mlp_in(normed, relu=True)
+                states.add_(layer.mlp_out(hidden), alpha=layer.mlp_grows)
         states = self._normed(states, self.shape.epsilon, None, torch.float32)[: sum(lengths)]
         counts = _sent(torch.tensor(lengths), self.device)
         # Unsafe: the lengths are right, and to look at them would wait for a GPU.
@@ -299,22 +299,33 @@ class _Layer:
         self.out: Product
         self.mlp_in: Product
         self.mlp_out: Product
+        of_values = of_hidden = 1.0
+        if precision.dtype == "fp16":
+            # Also where the products are others: the weights are rounded to it.
+            of_values, of_hidden = self._prove(joined, out, mlp_in, mlp_out, name)
         if precision.products == "fp16":
-            self._in_half(joined, out, mlp_in, mlp_out, name)
+            self.out_grows, self.mlp_grows = 1 / of_values, 1 / of_hidden
+            powers = [1.0, 1.0, of_values]
+            self.joined = HalfMatrix(torch.cat(list(joined)), shrink=_powers(joined, powers))
+            self.out = HalfMatrix(out, wide=True)
+            self.mlp_in = HalfMatrix(mlp_in, shrink=_powers([mlp_in], [of_hidden]))
+            self.mlp_out = HalfMatrix(mlp_out, wide=True)
         else:
             self.joined = precision.matrix(torch.cat(list(joined)))
             self.out, self.mlp_out = precision.matrix(out), precision.matrix(mlp_out)
             self.mlp_in = precision.matrix(mlp_in)
         self.matrices = (self.joined, self.out, self.mlp_in, self.mlp_out)
 
-    def _in_half(
+    def _prove(
         self,
         joined: Sequence[torch.Tensor],
         out: torch.Tensor,
         mlp_in: torch.Tensor,
         mlp_out: torch.Tensor,
         name: str,
-    ) -> None:
+    ) -> tuple[float, float]:
+        """What values and hidden values are multiplied with to stay in range; OutOfRangeError where
+        fp16 is not safe."""
         norm, mlp_norm = self.attention_norm, self.mlp_norm
         assert norm is not None
         assert mlp_norm is not None
@@ -325,18 +336,16 @@ class _Layer:
         queries, keys, values = joined
         require_reach(queries, norm, f"a query of {name}")
         require_reach(keys, norm, f"a key of {name}")
-        of_values = shrink(values, norm, f"a value of {name}")
         of_hidden = shrink(mlp_in, mlp_norm, f"a hidden value of {name}")
-        self.out_grows, self.mlp_grows = 1 / of_values, 1 / of_hidden
-        shrinks = None
-        if of_values < 1:
-            shrinks = torch.ones(3 * len(values), device=values.device)
-            shrinks[2 * len(values) :] = of_values
-        self.joined = HalfMatrix(torch.cat(list(joined)), shrink=shrinks)
-        self.out = HalfMatrix(out, wide=True)
-        shrinks = None if of_hidden == 1 else norm.new_full((len(mlp_in),), of_hidden)
-        self.mlp_in = HalfMatrix(mlp_in, shrink=shrinks)
-        self.mlp_out = HalfMatrix(mlp_out, wide=True)
+        return shrink(values, norm, f"a value of {name}"), of_hidden
+
+
+def _powers(weights: Sequence[torch.Tensor], powers: Sequence[float]) -> torch.Tensor | None:
+    """float32[rows of all weights]: the power that belongs to each; None where all are 1."""
+    if all(power == 1 for power in powers):
+        return None
+    each = zip(weights, powers, strict=True)
+    return torch.cat([weight.new_full((len(weight),), power) for weight, power in each])
 
 
 class _ByText:

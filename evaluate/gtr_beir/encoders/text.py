@@ -143,8 +143,8 @@ class TextEncoder:
         """The precision of the products, which attention ran, and why it was not FlexAttention
         where it should have been."""
         facts = {"products": self.model.products, "attention": self.model.attention}
-        reason = self.model.without_flex
-        return facts if reason is None else {**facts, "without_flex": reason}
+        reasons = {"without_flex": self.model.without_flex, "unproven": self.model.unproven}
+        return facts | {name: reason for name, reason in reasons.items() if reason is not None}
 
     @property
     def remarks(self) -> tuple[str, ...]:

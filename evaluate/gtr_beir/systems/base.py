@@ -211,8 +211,8 @@ def _refuse_nearly(name: str) -> None:
     if name in RELEASED or not _ONE_WORD.fullmatch(name) or Path(name).is_dir():
         return
     known = (*RELEASED, *SYSTEMS)
-    begun = [other for other in known if name and other.startswith(name.lower())]
-    near = f"; did you mean '{begun[0]}'?" if begun else closest(name, known, cutoff=0.75)
+    begun = [other for other in known if len(name) > 2 and other.startswith(name.lower())]
+    near = f"; did you mean '{begun[0]}'?" if begun else closest(name, known, cutoff=0.85)
     if near:
         raise UsageError(f"there is no system and no folder '{name}'{near}")
 

@@ -410,6 +410,19 @@ def test_lists_that_are_not_gone_through(seed: int) -> None:
 
 
 @needs_numba
+@pytest.mark.parametrize("fields", [[["cat dog", "dog"], ["", ""]], [["", ""], ["cat", ""]]])
+def test_a_field_without_any_term(fields: list[list[str]]) -> None:
+    """As titles are on some datasets, in a whole segment."""
+    ranks = np.arange(2, dtype=np.int32)
+    found = [
+        search(fields, ["cat dog", "cat", "mouse"], k=2, size=2, id_rank=ranks, loops=loops)[1]
+        for loops in (None, compiled())
+    ]
+    assert (found[0].id_ranks == found[1].id_ranks).all()
+    assert found[0].scores.tobytes() == found[1].scores.tobytes()
+
+
+@needs_numba
 def test_the_parts_of_the_compiled_search() -> None:
     from gtr_beir.systems.lucene import compiled as parts
 

@@ -324,7 +324,10 @@ def _search_compiled(
     spans = np.zeros((len(segments), len(queries.clause_terms), 2), dtype=np.int64)
     at = 0
     for field, (segment, found) in enumerate(zip(segments, places, strict=True)):
-        ends = at + np.cumsum(np.where(found >= 0, segment.sizes(np.maximum(found, 0)), 0))
+        # A segment may hold no term at all.
+        sizes = np.zeros(len(found), dtype=np.int64)
+        sizes[found >= 0] = segment.sizes(found[found >= 0])
+        ends = at + np.cumsum(sizes)
         spans[field, :, 0], spans[field, :, 1] = np.concatenate(([at], ends[:-1])), ends
         at = int(ends[-1]) if len(ends) else at
     documents, scores = np.empty(at, dtype=np.uint16), np.empty(at, dtype=np.float32)
