@@ -22,8 +22,8 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
 
     counts: int32[Q], documents of each query; rows: of all queries, uint16 or int32; highest:
     int32[Q], the first score's place in the order of float32; steps: uint16 of all, the low half;
-    long: int64, where a step has a high half, and long_steps: uint16, that half; or, where many
-    have one, high: uint8 or uint16 of all, that half.
+    long: int64, where a step has a high half, and long_steps: uint16, that half. Where many have
+    one, high: uint8 of all, has as much of it as that holds, and long the rest.
     """
     held = top.rows != NO_DOCUMENT
     counts = held.sum(axis=1, dtype=np.int32)
@@ -36,18 +36,19 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
     highest[counts > 0] = places[starts]
     steps = -np.diff(places, prepend=0)
     steps[starts] = 0
-    long, high = np.flatnonzero(steps >> 16), np.zeros(0, dtype=np.uint8)
+    above, high = steps >> 16, np.zeros(0, dtype=np.uint8)
+    long = np.flatnonzero(above)
     if len(long) * (long.itemsize + 2) > len(steps):
-        small = int(steps.max()) >> 16 <= np.iinfo(np.uint8).max
-        high = (steps >> 16).astype(np.uint8 if small else np.uint16)
-        long = long[:0]
+        high = np.minimum(above, np.iinfo(np.uint8).max).astype(np.uint8)
+        above -= high
+        long = np.flatnonzero(above)
     return {
         "counts": counts,
         "rows": rows,
         "highest": highest,
         "steps": (steps & 0xFFFF).astype(np.uint16),
         "long": long,
-        "long_steps": (steps[long] >> 16).astype(np.uint16),
+        "long_steps": above[long].astype(np.uint16),
         "high": high,
     }
 
