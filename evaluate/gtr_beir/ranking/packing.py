@@ -22,7 +22,7 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
 
     counts: int32[Q], documents of each query; rows: of all queries, uint16 or int32; highest:
     int32[Q], the first score's place in the order of float32; steps: uint16 of all, the low half;
-    long: int64, where a step has a high half, and long_steps: uint16, that half. Where many have
+    long: uint32 or int64, where a step has a high half, and long_steps: uint16, that half. Where many have
     one, high: uint8 of all, has as much of it as that holds, and long the rest.
     """
     held = top.rows != NO_DOCUMENT
@@ -38,7 +38,8 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
     steps[starts] = 0
     above, high = steps >> 16, np.zeros(0, dtype=np.uint8)
     long = np.flatnonzero(above)
-    if len(long) * (long.itemsize + 2) > len(steps):
+    # Six bytes for one of a list, or one more for every document.
+    if len(long) * 6 > len(steps):
         high = np.minimum(above, np.iinfo(np.uint8).max).astype(np.uint8)
         above -= high
         long = np.flatnonzero(above)
@@ -47,7 +48,7 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
         "rows": rows,
         "highest": highest,
         "steps": (steps & 0xFFFF).astype(np.uint16),
-        "long": long,
+        "long": long if len(steps) > np.iinfo(np.uint32).max else long.astype(np.uint32),
         "long_steps": above[long].astype(np.uint16),
         "high": high,
     }
