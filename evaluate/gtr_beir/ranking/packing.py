@@ -22,8 +22,8 @@ def pack(top: TopK, first_row: int) -> dict[str, npt.NDArray[Any]]:
 
     counts: int32[Q], documents of each query; rows: of all queries, uint16 or int32; highest:
     int32[Q], the first score's place in the order of float32; steps: uint16 of all, the low half;
-    long: uint32 or int64, where a step has a high half, and long_steps: uint16, that half. Where many have
-    one, high: uint8 of all, has as much of it as that holds, and long the rest.
+    long: uint32 or int64, where a step has a high half, and long_steps: uint16, that half. Where
+    many have one, high: uint8 of all, has as much of it as that holds, and long the rest.
     """
     held = top.rows != NO_DOCUMENT
     counts = held.sum(axis=1, dtype=np.int32)
