@@ -121,7 +121,7 @@ def _run(options: argparse.Namespace) -> int:
         for outcome in carry_out(work):
             # A system that cannot be loaded is told once, not for every dataset.
             if outcome.loaded or all(other.place != outcome.place for other in outcomes):
-                _tell(outcome, options.shard, as_json=options.json)
+                _tell(outcome, options.shard, as_json=options.json, quiet=options.quiet)
             outcomes.append(outcome)
     finally:
         if cluster is not None:
@@ -136,11 +136,11 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if written and all(o.record or o.shard for o in outcomes) else 1
 
 
-def _tell(outcome: Outcome, shard: str | None, *, as_json: bool) -> None:
+def _tell(outcome: Outcome, shard: str | None, *, as_json: bool, quiet: bool) -> None:
     if outcome.record is not None:
         line = json.dumps(outcome.record.as_json()) if as_json else _record_line(outcome.record)
         print(line, flush=True)
-        if not outcome.found:
+        if not outcome.found and not quiet:
             for sign in outcome.record.facts.get("signs", ()):
                 _say(printable(f"  note: {sign}"))
     elif outcome.shard is not None:
