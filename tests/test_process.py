@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,15 @@ STOPPED = b"gtr-beir: stopped; the same command continues from there"
 RUN = ("run", "bm25-flat", "-d", "demo", "--offline")
 
 
-def started(*arguments: str, **how: object) -> subprocess.Popen[bytes]:
+def as_usual() -> None:
+    """Whoever started the tests may ignore a signal, as nohup does, and that is inherited."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def started(*arguments: str, **how: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "gtr_beir", *arguments]
-    return subprocess.Popen(command, **how)  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen(command, preexec_fn=as_usual, **how)
 
 
 def folders(tmp_path: Path) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def test_what_a_run_covers(
     assert told[-3:] == [
         "the run ranks documents for 1 of 3 judged queries; the others score 0",
         "and 1 of 5 relevant documents",
-        "33.3% of its first ten are judged",
+        "of 3 documents among its first ten 1 are judged",
     ]
 
 
@@ -54,7 +54,7 @@ def test_a_whole_run_has_nothing_to_add(
     assert cli.main(["score", str(path), *where]) == 0
     told = capsys.readouterr().out
     assert "the run ranks documents for 3 of 3 judged queries\nand 4 of 5 relevant" in told
-    assert "100.0% of its first ten are judged" in told
+    assert "of 4 documents among its first ten 4 are judged" in told
 
 
 def test_json(run_file: Path, where: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

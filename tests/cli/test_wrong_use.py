@@ -88,7 +88,7 @@ WRONG_USE = (
     WrongUse(
         "unknown suite",
         ("run", "fixed", "--suite", "beir"),
-        "there is no suite 'beir'; the suites are all, zero-shot, public, unseen, demo",
+        "there is no suite 'beir'; the suites are all, zero-shot, public, unseen, nano, demo",
     ),
     *(
         WrongUse(

@@ -107,7 +107,10 @@ WRONG = (
     (SMALL + 'dtype = "bf16"', "'systems[1].dtype'; bm25-flat has name, label, depth, rerank, k1"),
     (SMALL + 'dtype = "bf16"', "('dtype' belongs to dense encoders)"),
     (SYSTEM + "offline = true", "there is no key 'systems[2].offline'"),
-    (SYSTEM + 'dtype = "int8"', "systems[2]: there is no dtype 'int8'; choose 'fp32' or 'bf16'"),
+    (
+        SYSTEM + 'dtype = "int8"',
+        "systems[2]: there is no dtype 'int8'; choose 'fp32', 'tf32', 'fp16' or 'bf16'",
+    ),
     (SYSTEM + "dtype = 8", "systems[2]: --dtype 8 is not possible; give a text"),
     (SMALL + 'k1 = "0.9"', "systems[1]: --k1 '0.9' is not possible; give a number"),
     (SMALL + "processes = 0", "systems[1]: --processes 0 is not possible; give 1 or more"),

@@ -131,7 +131,7 @@ def _datasets_list(options: argparse.Namespace) -> None:
     folder = None if options.markdown else datasets_folder(options.datasets_dir)
     print(dataset_table(folder, style="github" if options.markdown else "simple"))
     if not options.markdown:
-        print("\nNanoBEIR's 13 samples of them, a few minutes each: --suite nano")
+        print("NanoBEIR's 13 samples of them, a few minutes each: --suite nano")
 
 
 def _datasets_fetch(options: argparse.Namespace) -> None:

@@ -42,7 +42,7 @@ class GivenEncoder:
     remarks: tuple[str, ...] = ()
     tokenizer: Tokenizer | None = None
 
-    def __init__(self, model: Any):
+    def __init__(self, model: object):
         self.kind = type(model).__name__
         if not callable(getattr(model, _OWN, None)):
             raise UsageError(
@@ -55,7 +55,7 @@ class GivenEncoder:
                 f"this {self.kind} is meant for {similarity} similarity; only cosine and dot are "
                 "supported"
             )
-        self._model = model
+        self._model: Any = model
         # The library's own encoders show a bar for every call.
         self._quietly: dict[str, Any] = {}
         if hasattr(model, "similarity_fn_name"):

@@ -59,7 +59,9 @@ class Coverage:
             f"and {self.ranked:,} of {self.relevant:,} relevant documents",
         ]
         if self.top:
-            lines.append(f"{self.judged / self.top:.1%} of its first ten are judged")
+            lines.append(
+                f"of {self.top:,} documents among its first ten {self.judged:,} are judged"
+            )
         return lines
 
 

@@ -35,7 +35,7 @@ class GivenSystem:
     options_type: ClassVar[type[Options]] = Options
     reranks: ClassVar[bool] = False
 
-    def __init__(self, model: Any, *, name: str | None = None, weights: str | None = None):
+    def __init__(self, model: object, *, name: str | None = None, weights: str | None = None):
         from gtr_beir.encoders.given import GivenEncoder
 
         if name is not None and not _NAME.fullmatch(name):
