@@ -172,7 +172,7 @@ def scores(source: Path) -> list[dict[str, Any]]:
                     system,
                     dataset,
                     results_dir=Path(scratch) / "results",
-                    label=f"{name}-{precision}",
+                    label=f"{name.replace(' ', '-')}-{precision}",
                 )
                 value = record.measures["ndcg@10"]
                 first = value if first is None else first
