@@ -15,8 +15,8 @@ from pathlib import Path
 
 from gtr_beir.data.store import Dataset, names_here
 from gtr_beir.errors import GtrBeirError
-from gtr_beir.evaluation import BLOCKS, LOCK, whole_record
 from gtr_beir.files import Lock
+from gtr_beir.kept import BLOCKS, LOCK, whole_record
 from gtr_beir.records import RECORD
 from gtr_beir.systems.bm25_index import INDEX, index_keys
 

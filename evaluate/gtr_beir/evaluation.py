@@ -8,24 +8,21 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset, DatasetGroup
 from gtr_beir.digests import Digest, hash_file
-from gtr_beir.errors import InputError, StoreError, UsageError
+from gtr_beir.errors import UsageError
 from gtr_beir.files import lock, remove_leftovers
-from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Model, Scoring
-from gtr_beir.kept import finish, keep
-from gtr_beir.query_values import read_per_query, require_agreeing, write_per_query
+from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
+from gtr_beir.kept import BLOCKS, LOCK, done_before, finish, keep
+from gtr_beir.query_values import write_per_query
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.runs import Run
-from gtr_beir.records import FORMAT, PER_QUERY, RECORD, RUN, Record, record_key, versions
+from gtr_beir.records import FORMAT, PER_QUERY, RUN, Record, record_key, versions
 from gtr_beir.signs import signs_of
 from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, SharesWork, System
 from gtr_beir.work.executors.base import Executor
@@ -65,10 +62,6 @@ class RunOptions:
             )
 
 
-_SHOWN = 80
-"""Letters of a setting, there and here, that a sentence has room for."""
-BLOCKS, LOCK = "blocks", ".lock"
-"""In a result's folder: what is kept of an unfinished run, and what whoever works there holds."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
 
@@ -177,7 +170,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
             "depth": chosen.depth,
             "self_matches": chosen.self_matches,
         }
-        done = _done(folder, key, dataset, wanted, again=chosen.again)
+        done = done_before(folder, key, dataset, wanted, again=chosen.again)
         if done is not None:
             return _brought_up(done, folder, dataset, identity), False
         start = time.perf_counter()
@@ -312,70 +305,6 @@ def _brought_up(record: Record, folder: Path, dataset: Dataset, identity: Identi
     return current
 
 
-def _done(
-    folder: Path, key: str, dataset: Dataset, wanted: Mapping[str, Any], *, again: bool
-) -> Record | None:
-    """The record that is there, if it is of this key; UsageError if it is of another, which says
-    what differs. wanted: the settings now."""
-    if again or not (folder / RECORD).is_file():
-        return None
-    try:
-        record = Record.read(folder)
-    except StoreError:
-        return None
-    if record.key == key and (folder / RUN).is_file() and (folder / PER_QUERY).is_file():
-        # What was changed since is done again, which blocks make short.
-        return record if _agrees(record, folder) else None
-    if record.key == key:
-        return None
-    raise UsageError(
-        f"{folder} holds a record of other {_differences(record, dataset, wanted)}; name this one "
-        "with --label, or replace it with --again"
-    )
-
-
-def _differences(record: Record, dataset: Dataset, wanted: Mapping[str, Any]) -> str:
-    """`settings (dtype 'fp32' there, 'bf16' here)`, or what else it is that differs."""
-    if record.fingerprints["dataset"] != dataset.fingerprint:
-        return f"data: another state of {dataset.name}"
-    there: dict[str, Any] = {
-        **record.settings,
-        "depth": record.depth,
-        "self_matches": record.self_matches["policy"],
-    }
-    names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
-    short = [
-        f"{name} {there.get(name)!r} there, {wanted.get(name)!r} here"
-        for name in names
-        if len(repr(there.get(name))) + len(repr(wanted.get(name))) <= _SHOWN
-    ]
-    if "weights" in names:
-        return f"weights{f' ({short[0]})' if short else ''}"
-    if short:
-        return f"settings ({'; '.join(short[:3])})"
-    return f"{names[0]} ({record.signature})" if names else f"weights ({record.signature})"
-
-
-def whole_record(folder: Path) -> bool:
-    """Whether a result is whole: a record, and files that are still those it was made with."""
-    try:
-        return _agrees(Record.read(folder), folder)
-    except (StoreError, OSError):
-        return False
-
-
-def _agrees(record: Record, folder: Path) -> bool:
-    """Whether run and per-query file are still those of a record."""
-    if hash_file(folder / RUN) != record.fingerprints["run"]:
-        return False
-    path = folder / PER_QUERY
-    try:
-        require_agreeing([read_per_query(path)], record, path)
-    except (OSError, InputError):
-        return False
-    return True
-
-
 def _combine(parts: list[Record], dataset: DatasetGroup, results_dir: Path) -> Record:
     """The record of a dataset that is the unweighted mean of its parts, all of which are there."""
     first = parts[0]
@@ -423,72 +352,6 @@ def _joined(fingerprints: list[str]) -> str:
     if len(set(fingerprints)) == 1:
         return fingerprints[0]
     return Digest().add("".join(fingerprints)).hex()
-
-
-def keep_given_run(
-    run: Run,
-    values: pd.DataFrame,
-    dataset: Dataset,
-    *,
-    path: Path,
-    label: str,
-    results_dir: Path,
-    again: bool,
-) -> Path:
-    """Keep what somebody else's run file came to, as `<label>@given`; returns the folder.
-
-    values: of its queries. UsageError for a label that cannot be a folder's name, and for another
-    result that is there, unless `again`.
-    """
-    RunOptions(label=label)  # refuses what cannot be one
-    model = Model(label, why_not="a run file that was given")
-    identity = Identity(model, options={"run": "given"})
-    name = identity.name
-    folder = results_dir / name / dataset.name
-    given = {"file": path.name, "sha256": hash_file(path)}
-    fingerprint = Digest().add("given run").add(given["sha256"]).hex()
-    depth = int((run.doc_rows >= 0).sum(axis=1).max(initial=1))
-    # Whoever dropped own ids has none; whoever kept them nearly always has one.
-    own = run.for_queries(dataset.query_ids).doc_rows == dataset.self_rows[:, None]
-    own &= dataset.self_rows[:, None] >= 0
-    policy = "keep" if own.any() else "drop"
-    key = record_key(dataset.fingerprint, fingerprint, depth, policy)
-    with lock(folder / LOCK):
-        remove_leftovers(folder)
-        finish(folder)
-        wanted = {"given": given, "depth": depth, "self_matches": policy}
-        if _done(folder, key, dataset, wanted, again=again) is not None:
-            return folder
-        concerned = int((dataset.self_rows >= 0).sum())
-        record = Record(
-            dataset=dataset.name,
-            split=str(dataset.manifest["split"]),
-            system=name,
-            identity=identity.on(
-                dataset.name,
-                version=dataset.version,
-                scoring=WHOLE_CORPUS,
-                depth=depth,
-                self_matches=policy if concerned else "none",
-            ),
-            settings={"given": given},
-            measures=measures.mean(values),
-            n_queries=len(values),
-            n_documents=dataset.n_documents,
-            depth=depth,
-            self_matches={"policy": policy, "queries": concerned},
-            fingerprints={"dataset": dataset.fingerprint, "system": fingerprint},
-            facts=machine(),
-            versions=versions(),
-            finished=now(),
-        )
-        keep(
-            folder,
-            lambda path: run.write(path, dataset, tag=name),
-            values,
-            lambda run: replace(record, fingerprints={**record.fingerprints, "run": run}),
-        )
-    return folder
 
 
 def machine() -> dict[str, Any]:

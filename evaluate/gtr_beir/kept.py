@@ -9,17 +9,24 @@ record never stands beside files of another.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from gtr_beir.data.store import Dataset
 from gtr_beir.digests import hash_file
+from gtr_beir.errors import InputError, StoreError, UsageError
 from gtr_beir.files import atomic_folder, sync_folder
-from gtr_beir.query_values import write_per_query
+from gtr_beir.query_values import read_per_query, require_agreeing, write_per_query
 from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
 
 STAGED = "staged"
+BLOCKS, LOCK = "blocks", ".lock"
+"""In a result's folder: what is kept of an unfinished run, and what whoever works there holds."""
+_SHOWN = 80
+"""Letters of a setting, there and here, that a sentence has room for."""
 
 
 def keep(
@@ -54,3 +61,67 @@ def finish(folder: Path) -> None:
             (staged / name).replace(folder / name)
     sync_folder(folder)
     shutil.rmtree(staged)
+
+
+def done_before(
+    folder: Path, key: str, dataset: Dataset, wanted: Mapping[str, Any], *, again: bool
+) -> Record | None:
+    """The record that is there, if it is of this key; UsageError if it is of another, which says
+    what differs. wanted: the settings now."""
+    if again or not (folder / RECORD).is_file():
+        return None
+    try:
+        record = Record.read(folder)
+    except StoreError:
+        return None
+    if record.key == key and (folder / RUN).is_file() and (folder / PER_QUERY).is_file():
+        # What was changed since is done again, which blocks make short.
+        return record if _agrees(record, folder) else None
+    if record.key == key:
+        return None
+    raise UsageError(
+        f"{folder} holds a record of other {_differences(record, dataset, wanted)}; name this one "
+        "with --label, or replace it with --again"
+    )
+
+
+def _differences(record: Record, dataset: Dataset, wanted: Mapping[str, Any]) -> str:
+    """`settings (dtype 'fp32' there, 'bf16' here)`, or what else it is that differs."""
+    if record.fingerprints["dataset"] != dataset.fingerprint:
+        return f"data: another state of {dataset.name}"
+    there: dict[str, Any] = {
+        **record.settings,
+        "depth": record.depth,
+        "self_matches": record.self_matches["policy"],
+    }
+    names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
+    short = [
+        f"{name} {there.get(name)!r} there, {wanted.get(name)!r} here"
+        for name in names
+        if len(repr(there.get(name))) + len(repr(wanted.get(name))) <= _SHOWN
+    ]
+    if "weights" in names:
+        return f"weights{f' ({short[0]})' if short else ''}"
+    if short:
+        return f"settings ({'; '.join(short[:3])})"
+    return f"{names[0]} ({record.signature})" if names else f"weights ({record.signature})"
+
+
+def whole_record(folder: Path) -> bool:
+    """Whether a result is whole: a record, and files that are still those it was made with."""
+    try:
+        return _agrees(Record.read(folder), folder)
+    except (StoreError, OSError):
+        return False
+
+
+def _agrees(record: Record, folder: Path) -> bool:
+    """Whether run and per-query file are still those of a record."""
+    if hash_file(folder / RUN) != record.fingerprints["run"]:
+        return False
+    path = folder / PER_QUERY
+    try:
+        require_agreeing([read_per_query(path)], record, path)
+    except (OSError, InputError):
+        return False
+    return True

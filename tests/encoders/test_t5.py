@@ -19,10 +19,10 @@ from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
 from gtr_beir.encoders.loading import load_encoder
-from gtr_beir.encoders.t5 import (
-    T5Model,
-    _own_text_only,
+from gtr_beir.encoders.t5 import T5Model
+from gtr_beir.encoders.t5_attention import (
     bias_matrix,
+    own_text_only,
     position_bias,
     position_buckets,
 )
@@ -136,7 +136,7 @@ def test_both_kernels_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     sequences = [list(range(2, 302)), *[[4] * 129] * 3, *[[7, 8, 1]] * 5, [], [1]]
     found = []
     for fast in (True, False):
-        monkeypatch.setattr("gtr_beir.encoders.t5._fast_bf16_attention", lambda fast=fast: fast)
+        monkeypatch.setattr("gtr_beir.encoders.t5.fast_bf16_attention", lambda fast=fast: fast)
         model = T5Model(UntrainedArrays(SMALL), dtype="bf16", device="cpu")
         assert model.attention == ("fused" if fast else "products")
         found.append(model.forward(sequences))
@@ -145,7 +145,7 @@ def test_both_kernels_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_fills_a_batch_up_attends_to_little() -> None:
     """Rows without a text are many short texts: one long one would cost its square."""
-    mask = _own_text_only([300, 5, 40], 8192, torch.device("cpu"))
+    mask = own_text_only([300, 5, 40], 8192, torch.device("cpu"))
     seen = mask.kv_num_blocks[0, 0].tolist()
     assert seen[0] == 3
     assert seen[3:] == [1] * 61

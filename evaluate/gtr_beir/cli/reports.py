@@ -200,7 +200,7 @@ def add_score(commands: Commands[argparse.ArgumentParser]) -> None:
 def _score(options: argparse.Namespace) -> None:
     from gtr_beir.data.catalogue import load_dataset
     from gtr_beir.data.store import Dataset
-    from gtr_beir.evaluation import keep_given_run
+    from gtr_beir.given_runs import keep_given_run
     from gtr_beir.query_values import write_per_query
     from gtr_beir.ranking import measures
     from gtr_beir.ranking.coverage import Coverage

@@ -27,3 +27,10 @@ def resolve_device(device: str | None) -> str:
 def kind_of(device: str) -> str:
     """What a device is: `cpu`, or a GPU's name."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """On the device, without waiting for it where that can be."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
