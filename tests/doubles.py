@@ -14,7 +14,7 @@ import numpy as np
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.digests import fingerprint_of
-from gtr_beir.encoders.base import Encoded, Tell, to_nobody
+from gtr_beir.encoders.base import Encoded, Tell, one_by_one, to_nobody
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
 from gtr_beir.progress import Progress
@@ -104,9 +104,7 @@ class WordEncoder:
     def encode_each(
         self, groups: Iterable[list[str]], *, kind: str, max_tokens: int, tell: Tell = to_nobody
     ) -> Iterator[Encoded]:
-        for texts in groups:
-            yield self.encode(texts, kind=kind, max_tokens=max_tokens)
-            tell(len(texts))
+        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, tell=tell)
 
 
 class WordSystem:

@@ -32,6 +32,12 @@ class Encoded:
     truncated: npt.NDArray[np.bool_]
 
 
+class EncodesTexts(Protocol):
+    """One vector a text, of one group."""
+
+    def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded: ...
+
+
 class Encoder(Protocol):
     """One vector a text; vectors are finite or NumericalError is raised by who asked for them.
 
@@ -101,6 +107,20 @@ class Encoder(Protocol):
 def encode(encoder: Encoder, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
     """Vectors of one group of texts."""
     return next(iter(encoder.encode_each([texts], kind=kind, max_tokens=max_tokens)))
+
+
+def one_by_one(
+    encoder: EncodesTexts,
+    groups: Iterable[list[str]],
+    *,
+    kind: Kind,
+    max_tokens: int,
+    tell: Tell = to_nobody,
+) -> Iterator[Encoded]:
+    """`Encoder.encode_each` of an encoder that takes one group after the other."""
+    for texts in groups:
+        yield encoder.encode(texts, kind=kind, max_tokens=max_tokens)
+        tell(len(texts))
 
 
 @dataclass(frozen=True)

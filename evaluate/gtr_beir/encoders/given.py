@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.digests import Digest
-from gtr_beir.encoders.base import Encoded, Tell, to_nobody
+from gtr_beir.encoders.base import Encoded, Tell, one_by_one, to_nobody
 from gtr_beir.errors import NumericalError, UsageError
 from gtr_beir.lengths import Kind
 
@@ -117,9 +117,7 @@ class GivenEncoder:
         self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
     ) -> Iterator[Encoded]:
         """`encode` of each group."""
-        for texts in groups:
-            yield self.encode(texts, kind=kind, max_tokens=max_tokens)
-            tell(len(texts))
+        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, tell=tell)
 
     def _vectors(self, texts: list[str], kind: Kind) -> npt.NDArray[np.float32]:
         act = getattr(self._model, _OF_KIND[kind], None) or getattr(self._model, _OWN)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.encoders.base import Encoded, Kind, Tell, to_nobody
+from gtr_beir.encoders.base import Encoded, Kind, Tell, one_by_one, to_nobody
 from gtr_beir.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ class TfHubEncoder:
         self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
     ) -> Iterator[Encoded]:
         """`encode` of each group."""
-        for texts in groups:
-            yield self.encode(texts, kind=kind, max_tokens=max_tokens)
-            tell(len(texts))
+        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, tell=tell)
 
     def _vectors(self, texts: list[str]) -> npt.NDArray[np.float32]:
         try:
