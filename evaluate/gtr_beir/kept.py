@@ -54,8 +54,10 @@ def finish(folder: Path) -> None:
     staged = folder / STAGED
     if not staged.is_dir():
         return
-    # No record meanwhile, rather than one beside files of another: readers pass it over.
-    (folder / RECORD).unlink(missing_ok=True)
+    if (staged / RECORD).is_file():
+        # No record meanwhile, rather than one beside files of another: readers pass it over. Where
+        # the new one is in its place already, it stays.
+        (folder / RECORD).unlink(missing_ok=True)
     for name in (RUN, PER_QUERY, RECORD):
         if (staged / name).is_file():
             (staged / name).replace(folder / name)
