@@ -21,6 +21,7 @@ from gtr_beir.systems.block_work import BlockResult, BlockTask
 from gtr_beir.systems.search import BlockSearch
 from gtr_beir.work.blocks import LARGEST_BLOCK
 from gtr_beir.work.executors.base import Executor, Job, Place, Tell
+from gtr_beir.work.parts import KeepPart, keep_no_part
 from gtr_beir.work.store import BlockStore
 
 
@@ -35,7 +36,8 @@ class Echo:
         self._queries, self._k, self._dimension = queries, k, dimension
         self.vectors_key = "echo" if dimension else None
 
-    def do(self, task: BlockTask, tell: Tell) -> BlockResult:
+    def do(self, task: BlockTask, tell: Tell, keep: KeepPart = keep_no_part) -> BlockResult:
+        del keep
         size, k = len(task.block), self._k
         chance = np.random.default_rng(task.block.start)
         spacings = chance.standard_exponential((self._queries, k), dtype=np.float32)

@@ -11,6 +11,7 @@ that nothing but the search is weighed. Everything runs in processes of its own.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import tempfile
@@ -118,11 +119,16 @@ class GivenVectors:
         ones = np.ones(len(texts), dtype=np.int32)
         return Encoded(found, ones, np.zeros(len(texts), dtype=bool))
 
-    def encode_each(self, groups: Any, *, kind: str, max_tokens: int, tell: Any = None) -> Any:
-        for texts in groups:
-            yield self.encode(texts, kind=kind, max_tokens=max_tokens)
-            if tell is not None:
-                tell(len(texts))
+    def encode_each(self, groups: Any, *, kind: str, max_tokens: int, follower: Any = None) -> Any:
+        for group, texts in enumerate(groups):
+            found = self.encode(texts, kind=kind, max_tokens=max_tokens)
+            if follower is not None:
+                follower.did(group, np.arange(len(texts)), functools.partial(_itself, found))
+            yield found
+
+
+def _itself(found: Any) -> Any:
+    return found
 
 
 def run_import(source: Path, datasets: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.digests import fingerprint_of
-from gtr_beir.encoders.base import Encoded, Tell, one_by_one, to_nobody
+from gtr_beir.encoders.base import NOBODY, Encoded, Follower, one_by_one
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
 from gtr_beir.progress import Progress
@@ -102,9 +102,14 @@ class WordEncoder:
         return Encoded((counts / norms).astype(np.float32), tokens, longer)
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: str, max_tokens: int, tell: Tell = to_nobody
+        self,
+        groups: Iterable[list[str]],
+        *,
+        kind: str,
+        max_tokens: int,
+        follower: Follower = NOBODY,
     ) -> Iterator[Encoded]:
-        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, tell=tell)
+        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, follower=follower)
 
 
 class WordSystem:

@@ -107,7 +107,7 @@ def test_nan_names_its_document_and_leaves_no_record(small: Dataset, tmp_path: P
     def broken(texts, *, kind, max_tokens):
         encoded = encode(texts, kind=kind, max_tokens=max_tokens)
         if kind == "document":
-            encoded.vectors[3] = float("nan")
+            encoded.vectors[texts.index("apple")] = float("nan")
         return encoded
 
     system.encoder.encode = broken

@@ -63,7 +63,7 @@ WITHIN = {
         "convert",
         "proof",
     ],
-    "work": ["blocks", "store", "pool", "executors"],
+    "work": ["blocks", "parts", "store", "pool", "executors"],
     "work/executors": ["base", "here", "processes", "cluster"],
     "work/executors/cluster": [
         "schedule",
@@ -112,6 +112,7 @@ WITHIN = {
         "options",
         "base",
         "block_work",
+        "encoding",
         "shards",
         "search",
         "sharing",

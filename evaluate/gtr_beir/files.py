@@ -188,6 +188,14 @@ def _held_when_free(path: Path) -> int | None:
     return None
 
 
+def remove_folder(path: Path) -> None:
+    """Delete a folder that others may look for: they find it whole or not at all."""
+    old = _beside(path, TEMPORARY_PREFIX)
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(old)
+        _remove(old)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary names in `folder` whose writer is dead; give a folder its name back
     whose replacement was killed in between.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
@@ -18,6 +20,7 @@ from gtr_beir.checkpoints.layout import RELEASED, GtrShape
 from gtr_beir.checkpoints.tokenizer import open_tokenizer
 from gtr_beir.checkpoints.untrained import UntrainedArrays
 from gtr_beir.demo import CHECKPOINT_DIR
+from gtr_beir.encoders.base import Encoded
 from gtr_beir.encoders.loading import load_encoder
 from gtr_beir.encoders.t5 import T5Model
 from gtr_beir.encoders.t5_attention import (
@@ -193,14 +196,64 @@ def test_without_onednn(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (plain.forward(sequences) - expected).abs().max() < 1e-6
 
 
-def test_who_waits_is_told_batch_by_batch(small: Path) -> None:
-    """A slow encoder moves the progress long before a group of 1,024 texts is done."""
-    encoder = load_encoder(open_checkpoint(str(small), offline=True), device="cpu", batch_tokens=64)
-    told: list[int] = []
-    texts = texts_of([20] * 12)
-    done = encoder.encode_each(
-        [texts[:8], texts[8:]], kind="document", max_tokens=32, tell=told.append
+class Listener:
+    """Knows what it is given at first, and writes down what it hears."""
+
+    def __init__(self, known: dict[tuple[int, int], Encoded] | None = None) -> None:
+        self._known = known or {}
+        self.heard: dict[tuple[int, int], Encoded] = {}
+        self.batches = 0
+
+    def known(self, group: int, places: npt.NDArray[np.int64]) -> Encoded | None:
+        found = [self._known.get((group, int(place))) for place in places]
+        there = [one for one in found if one is not None]
+        return joined(there) if len(there) == len(found) else None
+
+    def did(self, group: int, places: npt.NDArray[np.int64], fetch: Callable[[], Encoded]) -> None:
+        self.batches += 1
+        batch = fetch()
+        for at, place in enumerate(places.tolist()):
+            one = slice(at, at + 1)
+            self.heard[group, place] = Encoded(
+                batch.vectors[one], batch.tokens[one], batch.truncated[one]
+            )
+
+
+def joined(parts: list[Encoded]) -> Encoded:
+    return Encoded(
+        np.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.tokens for part in parts]),
+        np.concatenate([part.truncated for part in parts]),
     )
+
+
+def test_who_follows_hears_of_every_batch_and_what_is_known_is_not_encoded_again(
+    small: Path,
+) -> None:
+    """A slow encoder moves the progress long before a group of 1,024 texts is done, and goes on in
+    the middle of it: the same vectors, to the bit."""
+    encoder = load_encoder(open_checkpoint(str(small), offline=True), device="cpu", batch_tokens=64)
+    texts = texts_of([20] * 7 + [9, 31, 3, 17, 60])
+    groups = [texts[:8], texts[8:]]
+
+    def encoded(listener: Listener) -> list[Encoded]:
+        return list(encoder.encode_each(groups, kind="document", max_tokens=32, follower=listener))
+
+    first = Listener()
+    done = encoded(first)
     assert [len(one.vectors) for one in done] == [8, 4]
-    assert sum(told) == 12
-    assert len(told) >= 6
+    assert len(first.heard) == 12
+    assert first.batches >= 6
+    for (group, place), heard in first.heard.items():
+        assert (heard.vectors[0] == done[group].vectors[place]).all()
+        assert heard.tokens[0] == done[group].tokens[place]
+        assert heard.truncated[0] == done[group].truncated[place]
+
+    half = dict(list(first.heard.items())[:7])
+    second = Listener(half)
+    again = encoded(second)
+    assert second.batches < first.batches
+    for before, after in zip(done, again, strict=True):
+        assert (before.vectors == after.vectors).all()
+        assert (before.tokens == after.tokens).all()
+        assert (before.truncated == after.truncated).all()

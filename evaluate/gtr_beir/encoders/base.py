@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-Tell = Callable[[int], None]
-
-
-def to_nobody(_: int) -> None:
-    """Who is told of texts that are done where nobody waits."""
-
-
 @dataclass(frozen=True)
 class Encoded:
     """vectors: float32[n, dim]; tokens: int32[n], tokens that were encoded; truncated: bool[n]."""
@@ -30,6 +23,34 @@ class Encoded:
     vectors: npt.NDArray[np.float32]
     tokens: npt.NDArray[np.int32]
     truncated: npt.NDArray[np.bool_]
+
+
+class Follower(Protocol):
+    """Who follows an encoder batch by batch.
+
+    group: which of the groups, from 0; places: int64[n], where in it the batch's texts are.
+    """
+
+    def known(self, group: int, places: npt.NDArray[np.int64]) -> Encoded | None:
+        """What is known of the batch if all of it was encoded before, None: it is to be encoded."""
+        ...
+
+    def did(self, group: int, places: npt.NDArray[np.int64], fetch: Callable[[], Encoded]) -> None:
+        """A batch was encoded; `fetch` waits for a device that is still at it."""
+        ...
+
+
+class Nobody:
+    """Nobody follows."""
+
+    def known(self, group: int, places: npt.NDArray[np.int64]) -> None:
+        del group, places
+
+    def did(self, group: int, places: npt.NDArray[np.int64], fetch: Callable[[], Encoded]) -> None:
+        del group, places, fetch
+
+
+NOBODY = Nobody()
 
 
 class EncodesTexts(Protocol):
@@ -97,10 +118,15 @@ class Encoder(Protocol):
     def tokenizer(self) -> Tokenizer | None: ...
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
+        self,
+        groups: Iterable[list[str]],
+        *,
+        kind: Kind,
+        max_tokens: int,
+        follower: Follower = NOBODY,
     ) -> Iterator[Encoded]:
         """Vectors of each group of texts in the order given, cut at `max_tokens` tokens each; it
-        may work ahead of whoever takes the results. tell: is told how many more texts are done."""
+        may work ahead of whoever takes the results."""
         ...
 
 
@@ -109,18 +135,46 @@ def encode(encoder: Encoder, texts: list[str], *, kind: Kind, max_tokens: int) -
     return next(iter(encoder.encode_each([texts], kind=kind, max_tokens=max_tokens)))
 
 
+_TEXTS_AT_ONCE = 128
+
+
 def one_by_one(
     encoder: EncodesTexts,
     groups: Iterable[list[str]],
     *,
     kind: Kind,
     max_tokens: int,
-    tell: Tell = to_nobody,
+    follower: Follower = NOBODY,
 ) -> Iterator[Encoded]:
-    """`Encoder.encode_each` of an encoder that takes one group after the other."""
-    for texts in groups:
-        yield encoder.encode(texts, kind=kind, max_tokens=max_tokens)
-        tell(len(texts))
+    """`Encoder.encode_each` of an encoder that batches by itself: it is given the texts of a group
+    longest first, some at a time, so that somebody hears of them."""
+    for group, texts in enumerate(groups):
+        order = np.argsort([-len(text) for text in texts], kind="stable").astype(np.int64)
+        parts = []
+        for first in range(0, max(len(order), 1), _TEXTS_AT_ONCE):
+            places = order[first : first + _TEXTS_AT_ONCE]
+            part = follower.known(group, places)
+            if part is None:
+                part = encoder.encode(
+                    [texts[place] for place in places], kind=kind, max_tokens=max_tokens
+                )
+                follower.did(group, places, functools.partial(_itself, part))
+            parts.append(part)
+        yield _in_order(parts, order)
+
+
+def _itself(encoded: Encoded) -> Encoded:
+    return encoded
+
+
+def _in_order(parts: Sequence[Encoded], order: npt.NDArray[np.int64]) -> Encoded:
+    """Parts as one, their texts given in this order."""
+    back = np.argsort(order, kind="stable")
+    return Encoded(
+        np.concatenate([part.vectors for part in parts])[back],
+        np.concatenate([part.tokens for part in parts])[back],
+        np.concatenate([part.truncated for part in parts])[back],
+    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.digests import Digest
-from gtr_beir.encoders.base import Encoded, Tell, one_by_one, to_nobody
+from gtr_beir.encoders.base import NOBODY, Encoded, Follower, one_by_one
 from gtr_beir.errors import NumericalError, UsageError
 from gtr_beir.lengths import Kind
 
@@ -114,10 +114,15 @@ class GivenEncoder:
         return Encoded(vectors, none, none.astype(bool))
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
+        self,
+        groups: Iterable[list[str]],
+        *,
+        kind: Kind,
+        max_tokens: int,
+        follower: Follower = NOBODY,
     ) -> Iterator[Encoded]:
         """`encode` of each group."""
-        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, tell=tell)
+        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, follower=follower)
 
     def _vectors(self, texts: list[str], kind: Kind) -> npt.NDArray[np.float32]:
         act = getattr(self._model, _OF_KIND[kind], None) or getattr(self._model, _OWN)

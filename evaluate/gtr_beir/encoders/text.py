@@ -6,6 +6,8 @@ and the next texts are tokenized while the model is at work.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +21,7 @@ import tokenizers
 import torch
 import transformers
 
-from gtr_beir.encoders.base import Encoded, Kind, Tell, to_nobody
+from gtr_beir.encoders.base import NOBODY, Encoded, Follower, Kind
 from gtr_beir.encoders.batching import packed_batches, padded_batches
 from gtr_beir.encoders.precision import why_other_products
 from gtr_beir.errors import NumericalError
@@ -176,13 +178,19 @@ class TextEncoder:
         return next(self.encode_each([texts], kind=kind, max_tokens=max_tokens))
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
+        self,
+        groups: Iterable[list[str]],
+        *,
+        kind: Kind,
+        max_tokens: int,
+        follower: Follower = NOBODY,
     ) -> Iterator[Encoded]:
         """`encode` of each group, in order; batches never cross groups, so that a vector does not
         depend on what is encoded with it. The tokenizer and the device work ahead of the caller."""
         waiting: deque[Future[_Tokens]] = deque()
         running: deque[tuple[_Tokens, _Batches]] = deque()
         source = iter(groups)
+        numbers = itertools.count()
         on_gpu = self.model.device.type != "cpu"
         with ThreadPoolExecutor(1) as ahead:
             try:
@@ -191,7 +199,7 @@ class TextEncoder:
                         waiting.append(ahead.submit(self._tokenize, texts, kind, max_tokens))
                     if waiting:
                         tokens = waiting.popleft().result()
-                        running.append((tokens, self._forward(tokens, tell)))
+                        running.append((tokens, self._forward(tokens, next(numbers), follower)))
                     # On a GPU the next group is under way before the vectors of one are fetched.
                     if running and (len(running) > on_gpu or not waiting):
                         done, batches = running.popleft()
@@ -215,12 +223,16 @@ class TextEncoder:
         tokens = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))
         return _Tokens(ids, tokens, np.array(cut, dtype=bool))
 
-    def _forward(self, tokens: _Tokens, tell: Tell) -> _Batches:
+    def _forward(self, tokens: _Tokens, group: int, follower: Follower) -> _Batches:
         batches = _Batches(len(tokens.ids), self.model.dimension)
         cut = packed_batches if self.model.packs else padded_batches
         for number, batch in enumerate(cut(tokens.tokens, self._batch_tokens)):
             if number % _BATCHES_UNTIL_TRIM == 0 and self.model.device.type == "cpu":
                 give_back()
+            known = follower.known(group, batch)
+            if known is not None:
+                batches.add(batch, torch.from_numpy(known.vectors))
+                continue
             try:
                 part = self.model.forward([tokens.ids[index] for index in batch])
             except torch.OutOfMemoryError as error:
@@ -231,8 +243,12 @@ class TextEncoder:
                     "stopped"
                 ) from error
             batches.add(batch, part)
-            tell(len(batch))
+            follower.did(group, batch, functools.partial(_fetched, tokens, batch, part))
         return batches
+
+
+def _fetched(tokens: _Tokens, batch: npt.NDArray[np.int64], vectors: torch.Tensor) -> Encoded:
+    return Encoded(vectors.cpu().numpy(), tokens.tokens[batch], tokens.truncated[batch])
 
 
 class _Batches:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.encoders.base import Encoded, Kind, Tell, one_by_one, to_nobody
+from gtr_beir.encoders.base import NOBODY, Encoded, Follower, Kind, one_by_one
 from gtr_beir.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -84,10 +84,15 @@ class TfHubEncoder:
         return Encoded(vectors, none, none.astype(bool))
 
     def encode_each(
-        self, groups: Iterable[list[str]], *, kind: Kind, max_tokens: int, tell: Tell = to_nobody
+        self,
+        groups: Iterable[list[str]],
+        *,
+        kind: Kind,
+        max_tokens: int,
+        follower: Follower = NOBODY,
     ) -> Iterator[Encoded]:
         """`encode` of each group."""
-        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, tell=tell)
+        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, follower=follower)
 
     def _vectors(self, texts: list[str]) -> npt.NDArray[np.float32]:
         try:

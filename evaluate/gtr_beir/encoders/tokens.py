@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sentence_transformers
 import torch
 import transformers
@@ -26,7 +27,7 @@ from gtr_beir.encoders.sentence import load_library, quiet_libraries
 from gtr_beir.errors import CheckpointError, UsageError
 from gtr_beir.memory import give_back
 
-NUMERICS = 1
+NUMERICS = 2
 """Goes up when the same vectors or scores are computed in another order of operations."""
 _CPU_BATCH, _GPU_BATCH = 16, 128
 
@@ -127,10 +128,11 @@ class TokenEncoder:
             "batch": self._batch,
         }
 
-    def encode(self, texts: list[str], *, kind: Kind) -> tuple[TokenVectors, int]:
-        """Token vectors of the texts, and how many texts were cut."""
+    def encode(self, texts: list[str], *, kind: Kind) -> tuple[TokenVectors, npt.NDArray[np.bool_]]:
+        """Token vectors of the texts; bool[n], which texts were cut."""
         if not texts:
-            return TokenVectors(np.empty((0, self.dimension), np.float32), np.empty(0, int)), 0
+            nothing = np.empty((0, self.dimension), np.float32)
+            return TokenVectors(nothing, np.empty(0, int)), np.empty(0, bool)
         encode = self._model.encode_query if kind == "query" else self._model.encode_document
         with quiet_libraries(), arithmetic(self.products, torch.device(self.device)):
             found = encode(texts, batch_size=self._batch, show_progress_bar=False)
@@ -140,17 +142,15 @@ class TokenEncoder:
             give_back()
         return TokenVectors(vectors, lengths), self._cut(texts, kind)
 
-    def _cut(self, texts: list[str], kind: Kind) -> int:
-        """How many of the texts the checkpoint's length cuts."""
+    def _cut(self, texts: list[str], kind: Kind) -> npt.NDArray[np.bool_]:
+        """Which of the texts the checkpoint's length cuts."""
         limit = self.query_length if kind == "query" else self.document_length
         tokenizer = self._model.tokenizer.backend_tokenizer
         prompt = self._model.prompts.get(kind) or ""
         tokenizer.no_padding()
         tokenizer.enable_truncation(limit)
-        return sum(
-            bool(encoding.overflowing)
-            for encoding in tokenizer.encode_batch([prompt + text for text in texts])
-        )
+        encodings = tokenizer.encode_batch([prompt + text for text in texts])
+        return np.array([bool(encoding.overflowing) for encoding in encodings], dtype=bool)
 
 
 def _load(folder: MultiVectorFolder, device: str, dtype: str, products: str) -> Any:

@@ -6,7 +6,7 @@ All of it can be sent to another machine, which then needs neither the dataset n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,14 +25,15 @@ from gtr_beir.records import versions
 from gtr_beir.systems.base import SearchOptions
 from gtr_beir.work.blocks import Arrays, Block
 from gtr_beir.work.executors.base import Tell
+from gtr_beir.work.parts import KeepPart, Parts, keep_no_part
 
-Keep = Callable[[str, Callable[[], Arrays]], Arrays]
-"""Arrays that are kept under a key, or made and then kept."""
+Keep = Callable[[str, Callable[[Parts], Arrays]], Arrays]
+"""Arrays that are kept under a key, or made, part by part, and then kept."""
 
 
-def keep_nothing(_: str, make: Callable[[], Arrays]) -> Arrays:
+def keep_nothing(_: str, make: Callable[[Parts], Arrays]) -> Arrays:
     """For workers, which have no store."""
-    return make()
+    return make(Parts())
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ class BlockTask:
     """One block to be searched.
 
     id_ranks: int32[n] of its documents; floor: what a document must beat, None: nothing yet;
-    vectors: what was encoded of it before, in whose place texts are None; wanted: the rows that
-    alone are looked at, None: all.
+    vectors: what was encoded of it before, in whose place texts are None; parts: what was kept of
+    it while somebody was at it; wanted: the rows that alone are looked at, None: all.
     """
 
     block: Block
@@ -106,16 +107,25 @@ class BlockTask:
     floor: Floor | None
     texts: Texts | None
     vectors: Arrays | None = None
+    parts: Sequence[Arrays] = ()
     wanted: npt.NDArray[np.int32] | None = field(default=None, repr=False)
 
     def carried(self) -> BlockTask:
         texts = self.texts
         if texts is not None and not isinstance(texts, CarriedTexts):
             texts = CarriedTexts(self.block, texts, self.wanted)
-        vectors = self.vectors and {name: np.array(part) for name, part in self.vectors.items()}
         return replace(
-            self, texts=texts, vectors=vectors, id_ranks=np.array(self.id_ranks), wanted=None
+            self,
+            texts=texts,
+            vectors=self.vectors and _copied(self.vectors),
+            parts=[_copied(part) for part in self.parts],
+            id_ranks=np.array(self.id_ranks),
+            wanted=None,
         )
+
+
+def _copied(arrays: Arrays) -> Arrays:
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 @dataclass(frozen=True)
@@ -178,7 +188,7 @@ class BlockWork(Protocol):
     @property
     def proof(self) -> Mapping[str, str]: ...
 
-    def do(self, task: BlockTask, tell: Tell) -> BlockResult: ...
+    def do(self, task: BlockTask, tell: Tell, keep: KeepPart = keep_no_part) -> BlockResult: ...
 
 
 KIND, QUERIES = "kind of device", "bytes of encoded queries"

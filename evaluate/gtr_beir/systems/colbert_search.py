@@ -6,16 +6,26 @@ the block's top k.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.digests import Digest, fingerprint_of
-from gtr_beir.encoders.base import TokenVectors
+from gtr_beir.encoders.base import Kind, TokenVectors
 from gtr_beir.encoders.tokens import TokenEncoder
-from gtr_beir.ranking.topk import NO_DOCUMENT, TopK, empty, merge, require_finite, sort_and_cut
+from gtr_beir.ranking.packing import pack, unpack
+from gtr_beir.ranking.topk import (
+    NO_DOCUMENT,
+    TopK,
+    above,
+    empty,
+    merge,
+    require_finite,
+    sort_and_cut,
+)
 from gtr_beir.systems.block_work import (
     Asked,
     BlockResult,
@@ -27,11 +37,16 @@ from gtr_beir.systems.block_work import (
 )
 from gtr_beir.systems.maxsim import MaxSim
 from gtr_beir.work.blocks import Arrays
-from gtr_beir.work.executors.base import Tell
+from gtr_beir.work.executors.base import Tell, to_nobody
+from gtr_beir.work.parts import DONE, KeepPart, Parts, keep_no_part
 
 SCORES_HELD = 1 << 22
 """Scores that are held before they are cut to the best, or those of a unit; each takes 40 bytes
 with its row, its id's rank, and the keys and copies of sorting."""
+
+
+PIECE = 64
+"""Texts that are encoded together, of which some are kept while others are under way."""
 
 
 class ColbertWork:
@@ -60,40 +75,66 @@ class ColbertWork:
         self._asking = None if asked.reranked is None else _Asking(asked.reranked)
         self.proof = proof_of(self.deciding, self.queries_digest, encoder.device)
 
-    def do(self, task: BlockTask, tell: Tell) -> BlockResult:
+    def do(self, task: BlockTask, tell: Tell, keep: KeepPart = keep_no_part) -> BlockResult:
         """Unit by unit, so that memory does not grow with the block, and what is multiplied with
         what does not depend on its size."""
         timer = Timer("encode", "search")
-        best: TopK | None = None
+        parts = Parts(task.parts, keep)
+        before = _Ranked.of(parts.known, task, self._asked.k)
+        best, tokens, truncated = before.best, before.tokens, before.truncated
         held: list[TopK] = []
-        tokens = truncated = columns = 0
+        columns = 0
+        fresh = _Ranked()
         for low, high in task.block.units():
             rows = np.arange(low, high)
             if self._asking is not None:
                 rows = self._asking.rows_within(low, high)
+            if low in before.units:
+                tell(high - low - len(rows))
+                continue
             if len(rows):
                 with timer.of("encode"):
-                    documents, cut = self._encode(task, rows, low, high)
+                    documents, cut = self._encode(task, rows, low, high, tell, parts)
                 bad = _not_finite(documents)
                 if len(bad):
                     return BlockResult({}, not_finite=tuple(rows[bad].tolist()))
                 with timer.of("search"):
                     held.append(self._score(task, documents, rows))
-                tokens += len(documents.vectors)
-                truncated += cut
+                fresh.add(low, rows, tokens=len(documents.vectors), truncated=int(cut.sum()))
                 columns += held[-1].rows.shape[1]
+            tell(high - low - len(rows))
             if columns * len(self._asked.query_ids) > SCORES_HELD:
-                best, held, columns = self._cut_down(best, held), [], 0
-            tell(high - low)
-        top = self._cut_down(best, held)
-        return BlockResult.of(task, top, tokens=tokens, truncated=truncated, seconds=timer.seconds)
+                fresh.best, held, columns = self._cut_down(fresh.best, held), [], 0
+            if parts.due and fresh.units:
+                fresh.best, held, columns = self._cut_down(fresh.best, held), [], 0
+                parts.keep(fresh.part(task))
+                best = fresh.best if best is None else merge(best, fresh.best, self._asked.k)
+                tokens, truncated = tokens + fresh.tokens, truncated + fresh.truncated
+                fresh = _Ranked()
+        top = self._cut_down(fresh.best, held)
+        if best is not None:
+            top = merge(best, top, self._asked.k)
+        return BlockResult.of(
+            task,
+            top,
+            tokens=tokens + fresh.tokens,
+            truncated=truncated + fresh.truncated,
+            seconds=timer.seconds,
+        )
 
     def _encode(
-        self, task: BlockTask, rows: npt.NDArray[np.int64], low: int, high: int
-    ) -> tuple[TokenVectors, int]:
+        self,
+        task: BlockTask,
+        rows: npt.NDArray[np.int64],
+        low: int,
+        high: int,
+        tell: Tell,
+        parts: Parts,
+    ) -> tuple[TokenVectors, npt.NDArray[np.bool_]]:
         assert task.texts is not None
         texts = task.texts.texts(low, high)
-        return self._encoder.encode([texts[row - low] for row in rows.tolist()], kind="document")
+        wanted = [texts[row - low] for row in rows.tolist()]
+        return _in_pieces(self._encoder, wanted, rows, kind="document", tell=tell, parts=parts)
 
     def _score(self, task: BlockTask, documents: TokenVectors, rows: npt.NDArray[np.int64]) -> TopK:
         """Every query's scores of these documents, not yet in order."""
@@ -127,6 +168,113 @@ class ColbertWork:
         if joined.rows.shape[1] < k:
             joined = merge(empty(len(joined.rows), k), joined, k)
         return merge(best, sort_and_cut(joined, k), k)
+
+
+@dataclass
+class _Ranked:
+    """Units whose documents are ranked: where they begin, the rows in them, the best k of those,
+    and what was encoded."""
+
+    units: set[int] = field(default_factory=set)
+    rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    best: TopK | None = None
+    tokens: int = 0
+    truncated: int = 0
+
+    @staticmethod
+    def of(parts: Sequence[Arrays], task: BlockTask, k: int) -> _Ranked:
+        """Of parts of rankings; token vectors are parts too."""
+        found = _Ranked()
+        for part in parts:
+            units = set(part["units"].tolist()) if "units" in part else set()
+            # Two workers may have been at a block: what both did counts once.
+            if units and not units & found.units:
+                top = unpack(part, task.block.start, task.id_ranks)
+                found.best = merge(found.best or empty(len(top.rows), k), top, k)
+                found.units |= units
+                found.tokens += int(part["tokens"][0])
+                found.truncated += int(part["truncated"][0])
+        return found
+
+    def add(self, unit: int, rows: npt.NDArray[np.int64], *, tokens: int, truncated: int) -> None:
+        self.units.add(unit)
+        self.rows.append(rows)
+        self.tokens += tokens
+        self.truncated += truncated
+
+    def part(self, task: BlockTask) -> Arrays:
+        assert self.best is not None
+        return {
+            DONE: np.concatenate(self.rows).astype(np.int32),
+            "units": np.array(sorted(self.units)),
+            "tokens": np.array([self.tokens]),
+            "truncated": np.array([self.truncated]),
+            **pack(above(self.best, task.floor), task.block.start),
+        }
+
+
+def _in_pieces(
+    encoder: TokenEncoder,
+    texts: list[str],
+    rows: npt.NDArray[np.int64],
+    *,
+    kind: Kind,
+    tell: Tell,
+    parts: Parts,
+) -> tuple[TokenVectors, npt.NDArray[np.bool_]]:
+    """Token vectors of texts in the order given, and which were cut. They are encoded longest
+    first, a few batches at a time, and what is not kept yet is, when it is due."""
+    order = np.argsort([-len(text) for text in texts], kind="stable")
+    pieces: list[tuple[TokenVectors, npt.NDArray[np.bool_]]] = []
+    unkept: list[int] = []
+    for number, first in enumerate(range(0, max(len(texts), 1), PIECE)):
+        places = order[first : first + PIECE]
+        piece = _known(parts.known, rows[places])
+        if piece is None:
+            piece = encoder.encode([texts[place] for place in places], kind=kind)
+            unkept.append(number)
+            tell(len(places))
+        pieces.append(piece)
+        if parts.due and unkept:
+            vectors, cut = _joined([pieces[each] for each in unkept])
+            done = [rows[order[each * PIECE : (each + 1) * PIECE]] for each in unkept]
+            parts.keep(
+                {
+                    DONE: np.concatenate(done).astype(np.int32),
+                    "vectors": vectors.vectors,
+                    "lengths": vectors.lengths,
+                    "cut": cut,
+                }
+            )
+            unkept = []
+    vectors, cut = _joined(pieces)
+    back = np.argsort(order, kind="stable")
+    return vectors.of(back), cut[back]
+
+
+def _known(
+    parts: Sequence[Arrays], rows: npt.NDArray[np.int64]
+) -> tuple[TokenVectors, npt.NDArray[np.bool_]] | None:
+    """What parts have of these rows, if one has all of them."""
+    for part in parts:
+        if "lengths" in part and len(rows):
+            places = np.flatnonzero(part[DONE] == rows[0])
+            here = slice(*(places[0], places[0] + len(rows))) if len(places) else slice(0)
+            if np.array_equal(part[DONE][here], rows):
+                of = TokenVectors(np.asarray(part["vectors"]), np.asarray(part["lengths"]))
+                there = np.arange(len(part[DONE]))[here]
+                return of.of(there), np.asarray(part["cut"])[there]
+    return None
+
+
+def _joined(
+    pieces: Sequence[tuple[TokenVectors, npt.NDArray[np.bool_]]],
+) -> tuple[TokenVectors, npt.NDArray[np.bool_]]:
+    vectors = TokenVectors(
+        np.concatenate([found.vectors for found, _ in pieces]),
+        np.concatenate([found.lengths for found, _ in pieces]),
+    )
+    return vectors, np.concatenate([cut for _, cut in pieces])
 
 
 class _Asking:
@@ -164,8 +312,11 @@ def _encoded_queries(
 ) -> Arrays:
     key = fingerprint_of([deciding, asked.queries])
 
-    def make() -> dict[str, npt.NDArray[Any]]:
-        encoded, _ = encoder.encode(asked.query_texts, kind="query")
+    def make(parts: Parts) -> dict[str, npt.NDArray[Any]]:
+        rows = np.arange(len(asked.query_texts))
+        encoded, _ = _in_pieces(
+            encoder, asked.query_texts, rows, kind="query", tell=to_nobody, parts=parts
+        )
         bad = np.zeros((len(asked.query_ids), 1), dtype=np.float32)
         bad[_not_finite(encoded)] = np.nan
         require_finite(bad, "queries", asked.query_ids)

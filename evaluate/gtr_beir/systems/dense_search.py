@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gtr_beir.digests import Digest, fingerprint_of
-from gtr_beir.encoders.base import Encoder, Kind, encode
+from gtr_beir.encoders.base import Encoder, Kind
 from gtr_beir.memory import give_back
 from gtr_beir.ranking.topk import dense_top_k, require_finite
 from gtr_beir.systems.block_work import (
@@ -21,8 +20,10 @@ from gtr_beir.systems.block_work import (
     keep_nothing,
     proof_of,
 )
+from gtr_beir.systems.encoding import Encoding
 from gtr_beir.work.blocks import Arrays
-from gtr_beir.work.executors.base import Tell
+from gtr_beir.work.executors.base import Tell, to_nobody
+from gtr_beir.work.parts import KeepPart, Parts, keep_no_part
 
 
 class DenseWork:
@@ -58,10 +59,10 @@ class DenseWork:
         self._keep_embeddings = keep_embeddings
         self.proof = proof_of(self.deciding, self.queries_digest, encoder.device)
 
-    def do(self, task: BlockTask, tell: Tell) -> BlockResult:
+    def do(self, task: BlockTask, tell: Tell, keep: KeepPart = keep_no_part) -> BlockResult:
         timer = Timer("encode", "search")
         with timer.of("encode"):
-            encoded = task.vectors or self._encode(task, tell)
+            encoded = task.vectors or self._encode(task, tell, Parts(task.parts, keep))
         bad = np.flatnonzero(~np.isfinite(encoded["vectors"]).all(axis=1))
         if len(bad):
             return BlockResult({}, not_finite=tuple((bad + task.block.start).tolist()))
@@ -86,27 +87,23 @@ class DenseWork:
             seconds=timer.seconds,
         )
 
-    def _encode(self, task: BlockTask, tell: Tell) -> Arrays:
+    def _encode(self, task: BlockTask, tell: Tell, parts: Parts) -> Arrays:
         """Vectors of a block. Units are encoded one by one, so that what a text is batched with,
         and so its vector to the last bit, does not depend on the block size."""
         assert task.texts is not None
-        texts, block = task.texts, task.block
-        vectors = np.empty((len(block), self._encoder.dimension), dtype=np.float32)
-        tokens = np.empty(len(block), dtype=np.int32)
-        truncated = np.empty(len(block), dtype=bool)
-        units = list(block.units())
-        groups = (texts.texts(low, high) for low, high in units)
+        found = Encoding(list(task.block.units()), self._encoder.dimension, tell, parts)
+        texts = task.texts.texts
         encoded_units = self._encoder.encode_each(
-            groups, kind="document", max_tokens=self._max_tokens, tell=tell
+            (texts(low, high) for low, high in found.units),
+            kind="document",
+            max_tokens=self._max_tokens,
+            follower=found,
         )
-        for (low, high), encoded in zip(units, encoded_units, strict=True):
-            place = slice(low - block.start, high - block.start)
-            vectors[place] = encoded.vectors
-            tokens[place], truncated[place] = encoded.tokens, encoded.truncated
+        for group, encoded in enumerate(encoded_units):
+            found.put(group, encoded)
             if not np.isfinite(encoded.vectors).all():
-                vectors[place.stop :] = 0
-                break
-        return {"vectors": vectors, "tokens": tokens, "truncated": truncated}
+                return found.up_to(group)
+        return found.arrays
 
 
 def _encoded_queries(
@@ -115,13 +112,18 @@ def _encoded_queries(
     key = Digest().add(fingerprint_of(settings) + fingerprint_of(encoder.arithmetic))
     key.add(str(max_tokens)).add(asked.queries)
 
-    def make() -> dict[str, npt.NDArray[Any]]:
-        encoded = encode(encoder, asked.query_texts, kind="query", max_tokens=max_tokens)
-        require_finite(encoded.vectors, "queries", asked.query_ids)
-        return {
-            "vectors": encoded.vectors,
-            "tokens": encoded.tokens,
-            "truncated": encoded.truncated,
-        }
+    def make(parts: Parts) -> Arrays:
+        found = Encoding([(0, len(asked.query_ids))], encoder.dimension, to_nobody, parts)
+        for group, encoded in enumerate(
+            encoder.encode_each(
+                [asked.query_texts] * len(found.units),
+                kind="query",
+                max_tokens=max_tokens,
+                follower=found,
+            )
+        ):
+            found.put(group, encoded)
+        require_finite(found.arrays["vectors"], "queries", asked.query_ids)
+        return found.arrays
 
     return keep(f"queries-{key.hex()[:32]}", make)

@@ -35,6 +35,7 @@ from gtr_beir.systems.block_work import (
 from gtr_beir.systems.shards import NOTES, why_missing, write_note
 from gtr_beir.work.blocks import Arrays, Block, content_key, plan_blocks, usual_block
 from gtr_beir.work.executors.base import Executor, Job
+from gtr_beir.work.parts import rows_of
 from gtr_beir.work.store import BlockStore
 
 _STORED = "rankings above a floor, packed"
@@ -157,14 +158,21 @@ class BlockSearch:
             wanted = np.unique(rows[(rows >= block.start) & (rows < block.stop)])
         key = self._work.vectors_key
         vectors = None if key is None else self._store.get(self._vectors_name(block, key))
+        parts = () if vectors is not None else self._store.parts(self._parts_name(block))
+        self._progress.skip(rows_of(parts))
         return BlockTask(
             block,
             id_ranks=np.asarray(self._dataset.id_rank[block.start : block.stop]),
             floor=Floor.of(self._best, self._options.k),
             texts=self._dataset if vectors is None else None,
             vectors=vectors,
+            parts=parts,
             wanted=wanted,
         )
+
+    def keep_part(self, task: BlockTask, part: Arrays) -> None:
+        """Keep what was done of a block that somebody is at."""
+        self._store.keep_part(self._parts_name(task.block), part)
 
     def _put(self, task: BlockTask, result: BlockResult, device: str) -> None:
         """Keep and merge what was found in a block; device: "" where all are equal."""
@@ -205,6 +213,7 @@ class BlockSearch:
 
     def _take(self, block: Block, arrays: Arrays) -> None:
         self._taken.add(block)
+        self._store.forget_parts(self._parts_name(block))
         found = unpack(arrays, block.start, self._dataset.id_rank[block.start : block.stop])
         if self._best is None:
             self._best = empty(len(self._dataset.query_ids), self._options.k)
@@ -219,6 +228,11 @@ class BlockSearch:
 
     def _vectors_name(self, block: Block, key: str) -> str:
         return "vectors-" + content_key(self._dataset.unit_digests, block, key)
+
+    def _parts_name(self, block: Block) -> str:
+        """Parts are of vectors where those can be kept, else of rankings."""
+        key = self._work.vectors_key
+        return self._name(block) if key is None else self._vectors_name(block, key)
 
 
 def _hashed(run: Run | None) -> str:

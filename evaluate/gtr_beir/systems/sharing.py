@@ -102,7 +102,7 @@ class SharedSearch(Generic[W]):
         each = self.each
         store = BlockStore(self.options.work_dir, self.progress.say)
         asked = Asked.of(self.dataset, self.options)
-        work = self.system.work(asked, store.get_or_compute)
+        work = self.system.work(asked, store.by_parts)
         search = BlockSearch(self.dataset, self.options, store, self.progress, work)
 
         sent = Sent.of(self.name, each[0], asked)
@@ -115,6 +115,7 @@ class SharedSearch(Generic[W]):
             first=packages,
             folders=sent.folders,
             by_device=frozenset((KIND, QUERIES, *work.deciding["arithmetic"])),
+            keep=search.keep_part,
         )
         threads = torch.get_num_threads()
         executor: Executor = self.options.executor or Here()

@@ -8,6 +8,7 @@ temporary name that nobody reads.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +22,15 @@ from gtr_beir.files import (
     atomic_folder,
     lock,
     read_json,
+    remove_folder,
     remove_leftovers,
     sync_file,
     write_json,
 )
 from gtr_beir.work.blocks import Arrays
+from gtr_beir.work.parts import Parts
+
+_PART = "part-"
 
 
 class BlockStore:
@@ -79,6 +84,33 @@ class BlockStore:
                 entries[name] = array_digest(array)
             write_json(work / "block.json", entries)
         return arrays
+
+    def parts(self, key: str) -> list[Arrays]:
+        """Parts of what is not there under `key` yet, in the order in which they were kept."""
+        found = (self.get(path.name) for path in self._parts_of(key))
+        return [part for part in found if part is not None]
+
+    def keep_part(self, key: str, arrays: Arrays) -> None:
+        """Keep a part of what will be under `key`."""
+        there = self._parts_of(key)
+        number = int(there[-1].name.split("-")[1]) + 1 if there else 0
+        self.put(f"{_PART}{number:06d}-{key}", arrays)
+
+    def forget_parts(self, key: str) -> None:
+        """What is under `key` is whole."""
+        for path in self._parts_of(key):
+            remove_folder(path)
+
+    def _parts_of(self, key: str) -> list[Path]:
+        return sorted(self._folder.glob(f"{_PART}*-{key}"))
+
+    def by_parts(self, key: str, compute: Callable[[Parts], Arrays]) -> Arrays:
+        """`get_or_compute` of what takes long: `compute` keeps parts, and finds those that it kept
+        before."""
+        keep = functools.partial(self.keep_part, key)
+        found = self.get_or_compute(key, lambda: compute(Parts(self.parts(key), keep)))
+        self.forget_parts(key)
+        return found
 
     def get_or_compute(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
         """Stored arrays, or `compute()` stored; two processes do not compute the same block."""

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from gtr_beir.errors import NumericalError, StoreError
+from gtr_beir.work.executors.base import Executor
 from gtr_beir.work.executors.here import Here
 from gtr_beir.work.executors.processes import Processes
-from work.executors.waiting import Wait, job, progress
+from work.executors.waiting import Shelf, Wait, job, progress
 
 
 def test_whoever_is_free_gets_the_next_and_each_task_is_done_once() -> None:
@@ -37,6 +38,16 @@ def test_none_means_later() -> None:
 
     for executor in (Here(), Processes(["cpu", "cpu"])):
         assert [d.result[0] for d in executor.work(job(), tasks(), progress())] == [1]
+
+
+@pytest.mark.parametrize("executor", [Here(), Processes(["cpu", "cpu"])])
+def test_parts_of_a_task_come_while_it_is_at_work(executor: Executor) -> None:
+    shelf = Shelf()
+    seen = []
+    for done in executor.work(job(keep=shelf), iter([Wait(n, 0.1) for n in range(4)]), progress()):
+        seen.append((done.task.number, done.task.number))
+        assert set(seen) <= set(shelf.parts)
+    assert sorted(shelf.parts) == [(n, n) for n in range(4)]
 
 
 @pytest.mark.parametrize(

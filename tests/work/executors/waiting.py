@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gtr_beir.errors import NumericalError
 from gtr_beir.progress import Progress
+from gtr_beir.work.blocks import Arrays
 from gtr_beir.work.executors.base import Job, Place, Tell
+from gtr_beir.work.parts import DONE, KeepPart, keep_no_part
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,12 @@ class Waiter:
     fails: str = ""
     proof: Mapping[str, str] = field(default_factory=lambda: {"weights": "a"})
 
-    def do(self, task: Wait, tell: Tell) -> tuple[int, int]:
+    def do(self, task: Wait, tell: Tell, keep: KeepPart = keep_no_part) -> tuple[int, int]:
         if self.fails == "die" or (self.fails == "once" and task.once and first(task.once)):
             os._exit(9)
         if self.fails == "raise":
             raise NumericalError("a sentence of its own")
+        keep({DONE: np.array([task.number])})
         waits = self.fails != "hang" or (task.once is not None and first(task.once))
         end = time.monotonic() + task.seconds * waits
         while time.monotonic() < end:
@@ -67,6 +72,16 @@ def refuses(sent: tuple[Any, ...], place: Place) -> Waiter:
 
 def job(*arguments: Any, **choices: Any) -> Job[Any, Any]:
     return Job("waiting", Waiter(), choices.pop("prepare", waiter), arguments, **choices)
+
+
+class Shelf:
+    """What a job keeps: (task, row) of each part."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, int]] = []
+
+    def __call__(self, task: Wait, part: Arrays) -> None:
+        self.parts.append((task.number, int(part[DONE][0])))
 
 
 def progress() -> Progress:

@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
 from gtr_beir.progress import Progress
+from gtr_beir.work.blocks import Arrays
+from gtr_beir.work.parts import KeepPart, keep_no_part
 
 Tell = Callable[[int], None]
 """Is told of work as it is done: so many documents more, or fewer where they are done again."""
+
+
+def to_nobody(_: int) -> None:
+    """Who is told of work where nobody waits."""
 
 
 class Task(Protocol):
@@ -41,8 +47,8 @@ class Worker(Protocol[T_contra, R_co]):
     @property
     def proof(self) -> Mapping[str, str]: ...
 
-    def do(self, task: T_contra, tell: Tell) -> R_co:
-        """What the task yields."""
+    def do(self, task: T_contra, tell: Tell, keep: KeepPart = keep_no_part) -> R_co:
+        """What the task yields. keep: is given parts of it while it is at work."""
         ...
 
 
@@ -66,6 +72,10 @@ def nothing_first() -> dict[str, str]:
     return {}
 
 
+def keep_nothing(_task: object, _part: Arrays) -> None:
+    """For a job that is not resumed within a task."""
+
+
 @dataclass(frozen=True)
 class Job(Generic[T, R]):
     """A search, as executors need it.
@@ -74,7 +84,8 @@ class Job(Generic[T, R]):
     GPU's name); prepare: a module's own function that prepares one elsewhere, called with `sent`
     and a `Place`; first: a module's own function that gives what must be equal before anything is
     prepared (packages); folders: of this machine, which a worker elsewhere needs; by_device: what
-    of a worker's proof may differ between kinds of devices.
+    of a worker's proof may differ between kinds of devices; keep: is given parts of a task that is
+    at work, by the thread that iterates.
     """
 
     what: str
@@ -85,6 +96,7 @@ class Job(Generic[T, R]):
     first: Callable[[], Mapping[str, str]] = nothing_first
     folders: tuple[Path, ...] = ()
     by_device: frozenset[str] = frozenset()
+    keep: Callable[[T, Arrays], None] = keep_nothing
 
 
 @dataclass(frozen=True)

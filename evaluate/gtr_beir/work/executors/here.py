@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 
@@ -24,4 +25,5 @@ class Here:
             if task is None:
                 time.sleep(PAUSE)
             else:
-                yield Done(task, job.worker.do(task, progress.advance))
+                keep = functools.partial(job.keep, task)
+                yield Done(task, job.worker.do(task, progress.advance, keep))

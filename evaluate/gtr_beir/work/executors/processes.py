@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import multiprocessing
 import os
 import platform
@@ -21,6 +22,7 @@ from typing import Any, Generic
 
 from gtr_beir.errors import StoreError
 from gtr_beir.progress import Progress
+from gtr_beir.work.blocks import Arrays
 from gtr_beir.work.executors.base import (
     Done,
     Hand,
@@ -34,6 +36,7 @@ from gtr_beir.work.executors.base import (
     difference,
 )
 from gtr_beir.work.executors.here import PAUSE
+from gtr_beir.work.parts import KeepPart, keep_no_part
 from gtr_beir.work.pool import DIED, deaf_to_interrupts, die_with, without_main
 
 
@@ -76,6 +79,8 @@ class Processes:
                     continue
                 if kind == "did":
                     progress.advance(value)
+                elif kind == "part":
+                    job.keep(*value)
                 elif kind == "failed":
                     raise value
                 elif kind == "left":
@@ -131,8 +136,8 @@ class _Local:
     def be_ready(self) -> None:
         pass
 
-    def do(self, task: Task, tell: Tell) -> Any:
-        return self._worker.do(task, tell)
+    def do(self, task: Task, tell: Tell, keep: KeepPart) -> Any:
+        return self._worker.do(task, tell, keep)
 
 
 class _Process:
@@ -158,15 +163,16 @@ class _Process:
 
     def be_ready(self) -> None:
         """Wait until it is prepared; StoreError if it is not equal to this process."""
-        if differs := difference(self._proof, self._answer(lambda _: None)):
+        proof = self._answer(lambda _: None, keep_no_part)
+        if differs := difference(self._proof, proof):
             raise StoreError(f"a worker process has {differs}, so its results would differ")
 
-    def do(self, task: Task, tell: Tell) -> Any:
+    def do(self, task: Task, tell: Tell, keep: KeepPart) -> Any:
         with _told_if_dead():
             self._connection.send(task)
-        return self._answer(tell)
+        return self._answer(tell, keep)
 
-    def _answer(self, tell: Tell) -> Any:
+    def _answer(self, tell: Tell, keep: KeepPart) -> Any:
         while True:
             with _told_if_dead():
                 kind, value = self._connection.recv()
@@ -174,7 +180,10 @@ class _Process:
                 return value
             if kind == "failed":
                 raise value
-            tell(value)
+            if kind == "part":
+                keep(value)
+            else:
+                tell(value)
 
 
 @contextlib.contextmanager
@@ -195,13 +204,21 @@ def _stop(thread: threading.Thread) -> None:
         thread.join()
 
 
+def _put_part(events: queue.SimpleQueue[Any], name: str, task: Task, part: Arrays) -> None:
+    events.put(("part", name, (task, part)))
+
+
 def _serve(name: str, worker: Any, shared: _Shared[Any], events: queue.SimpleQueue[Any]) -> None:
     """A thread's life: take a task, have it done, pass it on."""
     try:
         worker.be_ready()
         while (task := shared.next()) is not None:
             start = time.perf_counter()
-            result = worker.do(task, lambda count: events.put(("did", name, count)))
+            result = worker.do(
+                task,
+                lambda count: events.put(("did", name, count)),
+                functools.partial(_put_part, events, name, task),
+            )
             events.put(("done", name, (task, result, time.perf_counter() - start)))
     except BaseException as error:
         events.put(("failed", name, error))
@@ -222,7 +239,11 @@ def _main(
         connection.send(("done", dict(worker.proof)))
         while True:
             task = connection.recv()
-            result = worker.do(task, lambda count: connection.send(("did", count)))
+            result = worker.do(
+                task,
+                lambda count: connection.send(("did", count)),
+                lambda part: connection.send(("part", dict(part))),
+            )
             connection.send(("done", result))
     except EOFError:
         return

@@ -22,7 +22,7 @@ from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.errors import ClusterError, UsageError
 from gtr_beir.work.executors.cluster.crew import times
 from gtr_beir.work.executors.cluster.executor import OnRay
-from work.executors.waiting import Wait, job, progress, refuses
+from work.executors.waiting import Shelf, Wait, job, progress, refuses
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed (gtr-beir[ray])"
@@ -61,6 +61,13 @@ def test_one_ray_does_search_after_search(two: OnRay) -> None:
     first = {each.result[1] for each in done}
     again = list(two.work(job(), iter([Wait(0, 0.1)]), progress()))
     assert again[0].result[1] in first, "workers are kept for the next search"
+
+
+@needs_ray
+def test_parts_of_a_task_come_while_it_is_at_work(two: OnRay) -> None:
+    shelf = Shelf()
+    assert numbers(two, [Wait(n, 4.0) for n in range(2)], keep=shelf) == [0, 1]
+    assert set(shelf.parts) == {(0, 0), (1, 1)}
 
 
 @needs_ray

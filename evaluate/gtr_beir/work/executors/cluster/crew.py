@@ -161,9 +161,9 @@ class Crew:
             if hired.name in self.hired:
                 self._ask_how_far(hired)
 
-    def answers(self, seconds: float) -> Iterator[tuple[int, int]]:
+    def answers(self, seconds: float) -> Iterator[tuple[int, int, list[bytes]]]:
         """Wait for whatever comes first, and take what is there. Gives the task that a worker is
-        at, and how much of it is done."""
+        at, how much of it is done, and parts that are to be kept."""
         awaited: dict[Any, Hired] = {}
         for hired in self.hired.values():
             awaiting = (each for each in (hired.awaited, hired.asked) if each is not None)

@@ -163,6 +163,11 @@ class OnRay:
                 progress.advance(message.value)
             elif message.kind == "say":
                 progress.say(message.value)
+            elif message.kind == "part":
+                if message.value in given:
+                    part = pickle.loads(message.data)  # noqa: S301 - from a worker of ours
+                    job.keep(given[message.value], part)
+                del message
             elif message.kind == "done":
                 number, name, host, device, seconds = message.value
                 result: R = pickle.loads(message.data)  # noqa: S301 - from a worker of ours

@@ -103,8 +103,8 @@ class _Manager:
                 self._crew.gather()
                 self._crew.get_on()
                 # A short wait, since a task of the driver's may come meanwhile.
-                for task, told in self._crew.answers(0.0 if self._pipe.waits else 0.05):
-                    self._searching.is_at(task, told)
+                for task, told, parts in self._crew.answers(0.0 if self._pipe.waits else 0.05):
+                    self._searching.is_at(task, told, parts)
             self._speak()
 
     def _hear(self, message: Message) -> None:
@@ -156,7 +156,7 @@ class _Manager:
 
     def _send(self, kind: str, value: object, data: Any = None) -> None:
         if data is not None:
-            self._passed += data.nbytes
+            self._passed += memoryview(data).nbytes
         self._pipe.send(kind, value, data)
 
     # Words.

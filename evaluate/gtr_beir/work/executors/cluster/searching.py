@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,9 +117,11 @@ class Searching:
         del self._tasks[task]
         self._send("done", (task, hired.name, name, hired.device, seconds), data)
 
-    def is_at(self, task: int, told: int) -> None:
+    def is_at(self, task: int, told: int, parts: Sequence[bytes]) -> None:
         """A worker says how much of a task is done; of two at one task, the faster counts."""
         if task in self._tasks:
+            for part in parts:
+                self._send("part", task, part)
             self._count(task, max(told, self._told.get(task, 0)))
 
     def lost(self, hired: Hired) -> None:

@@ -31,6 +31,8 @@ class NodeWorker:
         self._task = -1
         self._told = 0
         self._stopped: set[int] = set()
+        self._parts: list[bytes] = []
+        """Parts of the task that it is at, pickled, which were not fetched yet."""
 
     def check(self, first: bytes, here: dict[str, str]) -> dict[str, str]:
         """Whether what gives the packages, pickled, gives the same as on the driver; `why`: what is
@@ -65,16 +67,20 @@ class NodeWorker:
         failed; None if it was stopped."""
         import numpy as np
 
-        self._task, self._told = number, 0
+        self._task, self._told, self._parts = number, 0, []
 
         def tell(count: int) -> None:
             self._told += count
             if number in self._stopped:
                 raise _Stopped
 
+        def keep(part: Any) -> None:
+            self._parts.append(pickle.dumps(dict(part), protocol=5))
+
         start = time.perf_counter()
         try:
-            result = self._worker.do(pickle.loads(memoryview(task)), tell)  # noqa: S301 - see above
+            loaded = pickle.loads(memoryview(task))  # noqa: S301 - see above
+            result = self._worker.do(loaded, tell, keep)
         except _Stopped:
             return None
         except Exception as error:
@@ -84,9 +90,10 @@ class NodeWorker:
         data = np.frombuffer(pickle.dumps(result, protocol=5), dtype=np.uint8)
         return data, self._told, time.perf_counter() - start
 
-    def told(self) -> tuple[int, int]:
-        """The task that it is at, and how much of it is done."""
-        return self._task, self._told
+    def told(self) -> tuple[int, int, list[bytes]]:
+        """The task that it is at, how much of it is done, and parts that are to be kept."""
+        parts, self._parts = self._parts, []
+        return self._task, self._told, parts
 
     def stop(self, number: int) -> None:
         """Leave a task after the unit that it is at."""
