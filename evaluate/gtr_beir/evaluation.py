@@ -234,6 +234,7 @@ class _Place:
             block_documents=chosen.block_documents,
             rerank=self.reranked,
             executor=chosen.executor,
+            shown=self.name,
             quiet=chosen.quiet,
         )
 

@@ -81,27 +81,52 @@ def done_before(
         return record if _agrees(record, folder) else None
     if record.key == key:
         return None
-    raise UsageError(
-        f"{folder} holds a record of other {_differences(record, dataset, wanted)}; name this one "
-        "with --label, or replace it with --again"
+    raise _of_other(folder, _differences(record, dataset, wanted))
+
+
+def require_no_other(folder: Path, known: Mapping[str, Any]) -> None:
+    """UsageError if the record that is there is of other settings, as far as they are known before
+    a system is loaded; `done_before` looks at all of them."""
+    try:
+        there = _settings(Record.read(folder))
+    except (StoreError, OSError):
+        return
+    if short := _short({name: there[name] for name in known if name in there}, known):
+        raise _of_other(folder, f"settings ({'; '.join(short[:3])})")
+
+
+def _of_other(folder: Path, what: str) -> UsageError:
+    return UsageError(
+        f"{folder} holds a record of other {what}; name this one with --label, or replace it with "
+        "--again"
     )
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    return {
+        **record.settings,
+        "depth": record.depth,
+        "self_matches": record.self_matches["policy"],
+    }
+
+
+def _short(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What differs, as far as there is room for it in a sentence."""
+    return [
+        f"{name} {there.get(name)!r} there, {wanted.get(name)!r} here"
+        for name in {**there, **wanted}
+        if there.get(name) != wanted.get(name)
+        and len(repr(there.get(name))) + len(repr(wanted.get(name))) <= _SHOWN
+    ]
 
 
 def _differences(record: Record, dataset: Dataset, wanted: Mapping[str, Any]) -> str:
     """`settings (dtype 'fp32' there, 'bf16' here)`, or what else it is that differs."""
     if record.fingerprints["dataset"] != dataset.fingerprint:
         return f"data: another state of {dataset.name}"
-    there: dict[str, Any] = {
-        **record.settings,
-        "depth": record.depth,
-        "self_matches": record.self_matches["policy"],
-    }
+    there = _settings(record)
     names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
-    short = [
-        f"{name} {there.get(name)!r} there, {wanted.get(name)!r} here"
-        for name in names
-        if len(repr(there.get(name))) + len(repr(wanted.get(name))) <= _SHOWN
-    ]
+    short = _short(there, wanted)
     if "weights" in names:
         return f"weights{f' ({short[0]})' if short else ''}"
     if short:

@@ -78,6 +78,14 @@ def test_one_system_goes_on_as_well(datasets: Path, capsys: pytest.CaptureFixtur
     assert told.out.count("\n") == 1, "-q: results alone"
 
 
+def test_progress_has_the_label(datasets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some(datasets, one=3)
+    assert cli.main(["run", "bm25-flat", "-d", "one", "--label", "mine"]) == 0
+    assert "mine on one: 3 of 3 documents" in capsys.readouterr().err
+    assert cli.main(["run", str(CHECKPOINT_DIR), "-d", "one", "--label", "toy-one"]) == 0
+    assert "toy-one on one: 3 of 3 documents" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("spies")
 def test_one_result_has_no_table(datasets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     some(datasets, one=2)

@@ -109,6 +109,23 @@ def test_memory_that_a_gpu_lacks_is_failed_work(datasets: Path, results: Path) -
     ]
 
 
+def test_a_record_of_other_settings_is_told_before_anything_is_loaded(
+    datasets: Path, results: Path
+) -> None:
+    some(datasets, small=3, large=30)
+    asked = experiment(["spy-a"], "small", "large")
+    outcomes(asked, results)
+    Spy.asked.clear()
+    deeper = replace(asked, systems=tuple(replace(s, depth=7) for s in asked.systems))
+    for found in outcomes(deeper, results):
+        assert "other settings (depth 1000 there, 7 here); name this one with --label" in found.why
+    # Once to look at it, as ever; not to run it.
+    assert Spy.asked == [("spy-a", "")]
+    some(datasets, new=4)
+    more = replace(deeper, datasets=("small", "new"))
+    assert [bool(found.why) for found in outcomes(more, results)] == [True, False]
+
+
 def test_what_is_there_is_found(datasets: Path, results: Path) -> None:
     some(datasets, one=2, two=4)
     outcomes(experiment(["spy-a"], "one"), results)

@@ -16,6 +16,7 @@ from gtr_beir.errors import CheckpointError, StoreError, UsageError
 from gtr_beir.evaluation import cannot_rerank, run_tag
 from gtr_beir.experiment.description import Experiment, SystemChoice
 from gtr_beir.identity import Identity, Model
+from gtr_beir.kept import require_no_other
 from gtr_beir.lengths import Lengths
 from gtr_beir.systems.base import load_system, system_class
 from gtr_beir.systems.colbert import ColbertSystem
@@ -65,9 +66,10 @@ def _documents(name: str, folder: Path) -> float:
     return spec.documents if spec is not None and spec.documents is not None else math.inf
 
 
-def check_systems(experiment: Experiment, results_dir: Path, *, offline: bool) -> None:
-    """UsageError for a system that cannot be run as it is asked for, for two whose results would be
-    kept in one folder, and for a baseline or a run to rerank that there is not."""
+def check_systems(experiment: Experiment, results_dir: Path, *, offline: bool) -> tuple[str, ...]:
+    """The names that results will be kept under, as far as they can be told. UsageError for a
+    system that cannot be run as it is asked for, for two whose results would be kept in one folder,
+    and for a baseline or a run to rerank that there is not."""
     taken: dict[str, SystemChoice] = {}
     for choice in experiment.systems:
         home = system_class(choice.name)
@@ -86,6 +88,18 @@ def check_systems(experiment: Experiment, results_dir: Path, *, offline: bool) -
             )
         taken[name] = choice
     _check_baseline(experiment, results_dir, tuple(taken))
+    return tuple(taken)
+
+
+def check_record(folder: Path, choice: SystemChoice, self_matches: str) -> None:
+    """UsageError for a record of other settings in the folder of a result, before anything is
+    loaded: of what was asked for by name."""
+    asked = {
+        name: value
+        for name, value in vars(choice.options).items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+    require_no_other(folder, {**asked, "depth": choice.depth, "self_matches": self_matches})
 
 
 def _both(one: str, other: str) -> str:

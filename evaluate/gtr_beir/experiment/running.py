@@ -23,7 +23,7 @@ from gtr_beir.evaluation import (
     cannot_share,
     name_in_folders,
 )
-from gtr_beir.experiment.checking import check_systems, datasets_in_order
+from gtr_beir.experiment.checking import check_record, check_systems, datasets_in_order
 from gtr_beir.experiment.description import Experiment
 from gtr_beir.files import results_folder
 from gtr_beir.memory import give_back
@@ -38,8 +38,9 @@ from gtr_beir.work.executors.base import Executor
 @dataclass(frozen=True)
 class Work:
     """An experiment that was checked. datasets: in the order in which they are done; how: of each
-    system; fetch: whether datasets may be fetched; shard: whose blocks alone are done, without
-    records (None: everything)."""
+    system; fetch: whether datasets may be fetched; names: of each system's results in folders, as
+    far as they can be told; shard: whose blocks alone are done, without records (None: everything).
+    """
 
     experiment: Experiment
     datasets: tuple[str, ...]
@@ -47,6 +48,7 @@ class Work:
     results_dir: Path
     datasets_dir: Path
     fetch: bool
+    names: tuple[str, ...]
     shard: Shard | None = None
 
     @property
@@ -126,8 +128,8 @@ def prepare(
         systems = tuple(c for c, can in zip(experiment.systems, shares, strict=True) if can)
         experiment = replace(experiment, systems=systems, baseline=None, reports=())
     names = datasets_in_order(experiment, datasets, offline=offline, say=say)
-    check_systems(experiment, results, offline=offline)
-    return Work(experiment, tuple(names), how, results, datasets, not offline, shard)
+    kept_as = check_systems(experiment, results, offline=offline)
+    return Work(experiment, tuple(names), how, results, datasets, not offline, kept_as, shard)
 
 
 def carry_out(work: Work) -> Iterator[Outcome]:
@@ -140,6 +142,11 @@ def carry_out(work: Work) -> Iterator[Outcome]:
     for place, (choice, how) in enumerate(zip(work.experiment.systems, work.how, strict=True)):
         shown, why = choice.label or choice.name, ""
         system: System | None = None
+        refused = _refused(work, place)
+        if len(refused) == len(work.datasets):
+            for dataset in work.datasets:
+                yield Outcome(place, shown, dataset, why=refused[dataset])
+            continue
         if not how.quiet and issubclass(system_class(choice.name), DenseSystem | ColbertSystem):
             print(f"loading {printable(choice.name)}", file=sys.stderr, flush=True)
         try:
@@ -154,6 +161,22 @@ def carry_out(work: Work) -> Iterator[Outcome]:
                 yield _outcome(work, how, system, Outcome(place, shown, dataset))
         del system
         _release()
+
+
+def _refused(work: Work, place: int) -> dict[str, str]:
+    """Datasets with a record of other settings, which will be refused, and why: if that is all of
+    them, the system need not be loaded."""
+    choice, how = work.experiment.systems[place], work.how[place]
+    found: dict[str, str] = {}
+    if how.again or work.shard is not None:
+        return found
+    for dataset in work.datasets:
+        folder = work.results_dir / work.names[place] / dataset
+        try:
+            check_record(folder, choice, how.self_matches)
+        except UsageError as error:
+            found[dataset] = _why(error, alone=work.pairs == 1)
+    return found
 
 
 def _own_name(system: System, how: RunOptions, taken: dict[str, int], place: int) -> str:

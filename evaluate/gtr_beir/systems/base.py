@@ -78,7 +78,8 @@ class SearchOptions:
 
     work_dir holds finished blocks; k: documents kept of a query; block_documents: in a block (None:
     as usual); rerank: a run whose documents alone are ranked, for systems that can (None: the whole
-    corpus); executor: who does it (None: the devices of this machine that the system names).
+    corpus); executor: who does it (None: the devices of this machine that the system names); shown:
+    the name that progress has for it ("": the system's own).
     """
 
     work_dir: Path
@@ -87,6 +88,7 @@ class SearchOptions:
     block_documents: int | None = None
     rerank: Run | None = None
     executor: Executor | None = None
+    shown: str = ""
     quiet: bool = True
 
 

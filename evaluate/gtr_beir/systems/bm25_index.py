@@ -81,7 +81,10 @@ def search_index(
     ]
     best = BestDocuments(len(queries), options.k)
     searching = Progress(
-        f"{name} on {dataset.name}", dataset.n_documents, "documents", quiet=options.quiet
+        f"{options.shown or name} on {dataset.name}",
+        dataset.n_documents,
+        "documents",
+        quiet=options.quiet,
     )
     many = len(queries) * dataset.n_documents >= _WORTH_COMPILING
     loops, threads = compiled() if many else None, processes or os.cpu_count() or 1

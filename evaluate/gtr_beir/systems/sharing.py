@@ -64,7 +64,7 @@ def progress_of(
 ) -> Progress:
     """The progress of a search; what its encoder has to say comes first."""
     what = "reranks" if options.rerank is not None else "on"
-    stage = f"{name} {what} {dataset.name}"
+    stage = f"{options.shown or name} {what} {dataset.name}"
     progress = Progress(stage, dataset.n_documents, "documents", quiet=options.quiet)
     for remark in remarks:
         progress.say(remark)
