@@ -141,3 +141,77 @@ def test_wrong_counts_and_absent_mirrors(tmp_path: Path, monkeypatch: pytest.Mon
     assert "BeIR/scifact: BeIR/scifact could not be fetched from the hub" in sentence
     assert "6 documents where scifact has 3" in sentence
     assert not (tmp_path / "store" / "scifact").exists()
+
+
+FORUMS = """
+import sys
+from dataclasses import replace
+from gtr_beir.data import importing, mirrors
+from gtr_beir.data.download import Patience
+from gtr_beir.data.registry import Judgements, registered as known
+from gtr_beir.errors import FetchError
+def small(name):
+    spec = known(name)
+    if spec is None or spec.parts:
+        parts = ("cqadupstack/android", "cqadupstack/english")
+        return spec and replace(spec, parts=parts, zip_bytes=1, zip_url=sys.argv[2] + "/c.zip")
+    return replace(spec, documents=3, queries=1, judgements=(Judgements("all", 1, {1: 1}),))
+mirrors.registered = importing.registered = small
+patience = Patience(attempts=2, pause=0.01, longest_pause=0.01, silence=2.0)
+try:
+    found = mirrors.fetch_dataset(small("cqadupstack"), datasets_dir=sys.argv[1], patience=patience)
+except FetchError as error:
+    sys.exit(str(error))
+print([(part.name, part.n_documents) for part in found.parts])
+"""
+BOTH = "[('cqadupstack/android', 3), ('cqadupstack/english', 3)]\n"
+
+
+def test_forums_of_beir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for each forum, of JSON lines or parquet; judgements in the twin."""
+    monkeypatch.setitem(globals(), "SCRIPT", FORUMS)
+    repositories = {
+        "BeIR/cqadupstack-qrels": {"android/test.tsv": TSV, "english/qrels/test.tsv": TSV},
+        "BeIR/cqadupstack": {
+            "android/corpus.jsonl": CORPUS,
+            "android/queries.jsonl": QUERIES,
+            "english/corpus/corpus-00000-of-00001.parquet": TEXTS,
+            "english/queries/queries-00000-of-00001.parquet": ASKED,
+        },
+    }
+    with hub(repositories) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == BOTH
+
+
+def test_forums_of_mteb_where_beir_merges_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "SCRIPT", FORUMS)
+    files = {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "qrels/test.jsonl": JSONL}
+    repositories = {
+        "BeIR/cqadupstack-qrels": {"android/test.tsv": TSV, "english/test.tsv": TSV},
+        "BeIR/cqadupstack": {"corpus/a.parquet": TEXTS, "queries/a.parquet": ASKED},
+        "mteb/CQADupstackAndroidRetrieval": files,
+        "mteb/cqadupstack-english": files,
+    }
+    with hub(repositories) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+        revisions = [path for path in server.asked if "/resolve/" in path and "mteb" in path]
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == BOTH
+    pinned = "mteb/CQADupstackAndroidRetrieval/resolve/9be4c0e46342e8e3aff577a89b9a1ec9bc6b4af3/"
+    assert any(pinned in path for path in revisions)
+    assert not list((tmp_path / "store" / ".downloads").glob("*mirror*"))
+
+
+def test_a_forum_that_no_mirror_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "SCRIPT", FORUMS)
+    files = {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "qrels/test.jsonl": JSONL}
+    with hub({"mteb/CQADupstackAndroidRetrieval": files}) as server:
+        done = fetch(server, tmp_path, monkeypatch)
+    assert done.returncode == 1
+    assert "mteb/cqadupstack-english could not be fetched from the hub" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "store" / "cqadupstack").exists()

@@ -6,17 +6,18 @@ What is fetched is imported like a user's own zip, with the registry's counts.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gtr_beir.data.download import Patience, download
 from gtr_beir.data.importing import import_beir
-from gtr_beir.data.registry import DatasetSpec, gated_sentence
+from gtr_beir.data.registry import DatasetSpec, gated_sentence, registered
 from gtr_beir.data.store import Dataset, DatasetGroup, datasets_folder, is_here, open_dataset
 from gtr_beir.errors import FetchError, GtrBeirError, StoreError, UsageError
 from gtr_beir.files import lock
@@ -101,7 +102,7 @@ def _fetch_from_hub(
     for mirror in _mirrors(spec):
         before = f"{failures[-1]}; trying the mirror" if failures else "from"
         progress.say(f"{before} {mirror.name}")
-        work = folder / ".downloads" / mirror.name.replace("/", "--")
+        work = folder / ".downloads" / f"{spec.name.replace('/', '--')}-from-a-mirror"
         try:
             mirror.collect(work, spec)
             dataset = import_beir(
@@ -131,7 +132,9 @@ def _mirrors(spec: DatasetSpec) -> Iterator[_Mirror]:
     hub = spec.hub or {}
     beir, mteb, revision = hub.get("beir"), hub.get("mteb"), hub.get("mteb_revision")
     if spec.parts:
-        return  # the hub's forums are one merged table with other ids: not the same dataset
+        yield _Mirror(f"{beir}", functools.partial(_forums_of_beir, f"{beir}", hub))
+        yield _Mirror("mteb's repository of each forum", _forums_of_mteb)
+        return
     if nano := hub.get("nano"):
 
         def collect_nano(work: Path, spec: DatasetSpec) -> None:
@@ -153,13 +156,48 @@ def _mirrors(spec: DatasetSpec) -> Iterator[_Mirror]:
 
         yield _Mirror(beir, collect_beir)
     if mteb:
+        yield _Mirror(mteb, functools.partial(_from_mteb, mteb, revision))
 
-        def collect_mteb(work: Path, spec: DatasetSpec) -> None:
-            wanted = ["corpus.jsonl*", "queries.jsonl*", f"qrels/{spec.split}.*"]
-            _hub_files(mteb, revision, wanted, work)
-            _qrels_as_tsv(work / "qrels", spec.split)
 
-        yield _Mirror(mteb, collect_mteb)
+def _from_mteb(repository: str, revision: str | None, work: Path, spec: DatasetSpec) -> None:
+    wanted = ["corpus.jsonl*", "queries.jsonl*", f"qrels/{spec.split}.*"]
+    _hub_files(repository, revision, wanted, work)
+    _qrels_as_tsv(work / "qrels", spec.split)
+
+
+def _forums_of_mteb(work: Path, spec: DatasetSpec) -> None:
+    """A repository for each forum; each into the folder that an import looks for."""
+    for forum in spec.parts:
+        part = registered(forum)
+        about = (part.hub if part else None) or {}
+        repository = about.get("mteb")
+        if part is None or repository is None:
+            raise FetchError(f"no repository of {forum} is known")
+        _from_mteb(repository, about.get("mteb_revision"), work / _folder_of(forum), part)
+
+
+def _forums_of_beir(
+    repository: str, hub: Mapping[str, str | None], work: Path, spec: DatasetSpec
+) -> None:
+    """A folder for each forum, and one for its judgements in the twin. A table that merges the
+    forums, whose ids are others, is not the same dataset and is refused."""
+    texts = [f"*/{kind}{form}" for kind in ("corpus", "queries") for form in (".jsonl*", "/*")]
+    _hub_files(repository, hub.get("beir_revision"), texts, work)
+    judged = work / "judgements"
+    twin, revision = f"{repository}-qrels", hub.get("beir_qrels_revision")
+    _hub_files(twin, revision, [f"*{spec.split}.tsv"], judged)
+    for forum in map(_folder_of, spec.parts):
+        _texts_as_jsonl(work / forum)
+        found = sorted((judged / forum).rglob(f"{spec.split}.tsv"))
+        if not found or not list((work / forum).glob("corpus.jsonl*")):
+            raise FetchError(f"{repository} has no folder of the forum {forum}")
+        (work / forum / "qrels").mkdir(exist_ok=True)
+        found[0].rename(work / forum / "qrels" / found[0].name)
+    shutil.rmtree(judged)
+
+
+def _folder_of(forum: str) -> str:
+    return forum.rpartition("/")[2]
 
 
 def _hub_files(repository: str, revision: str | None, patterns: list[str], work: Path) -> None:
