@@ -54,6 +54,7 @@ WITHIN = {
         "weights",
         "untrained",
         "tokenizer",
+        "modules",
         "hub",
         "zarr_array",
         "t5x",

@@ -91,7 +91,8 @@ def require_no_other(folder: Path, known: Mapping[str, Any]) -> None:
         there = _settings(Record.read(folder))
     except (StoreError, OSError):
         return
-    if short := _short({name: there[name] for name in known if name in there}, known):
+    both = [name for name in known if name in there]
+    if short := _short({n: there[n] for n in both}, {n: known[n] for n in both}):
         raise _of_other(folder, f"settings ({'; '.join(short[:3])})")
 
 

@@ -84,6 +84,9 @@ def test_progress_has_the_label(datasets: Path, capsys: pytest.CaptureFixture[st
     assert "mine on one: 3 of 3 documents" in capsys.readouterr().err
     assert cli.main(["run", str(CHECKPOINT_DIR), "-d", "one", "--label", "toy-one"]) == 0
     assert "toy-one on one: 3 of 3 documents" in capsys.readouterr().err
+    # Found again, whatever does not decide it.
+    toy = ["run", str(CHECKPOINT_DIR), "-d", "one", "--label", "toy-one", "--device", "cpu"]
+    assert cli.main([*toy, "--batch-tokens", "99"]) == 0
 
 
 @pytest.mark.usefixtures("spies")

@@ -163,6 +163,9 @@ def test_texts_are_those_of_the_very_dataset(dataset: Dataset, tmp_path: Path) -
     (dataset.path / "queries.arrow").write_bytes(b"damaged")
     (dataset.path / "manifest.json").write_text("{}")
     assert texts(dataset.fingerprint) == nothing
+    said: list[str] = []
+    section(tmp_path / "results", records, datasets_dir=folder, say=said.append)
+    assert [line.startswith(f"without texts of queries: {dataset.path}") for line in said] == [True]
 
 
 def test_datasets_of_one_name_are_sections_of_their_own(tmp_path: Path) -> None:

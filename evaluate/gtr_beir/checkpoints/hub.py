@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gtr_beir.checkpoints.layout import GTR_PARTS, RELEASED
+from gtr_beir.checkpoints.modules import require_plain, require_understood
 from gtr_beir.checkpoints.weights import (
     FolderArrays,
     configuration,
@@ -289,13 +290,11 @@ def inspect_folder(path: Path, *, hub: str | None = None) -> CheckpointFolder:
             f"{path} begins with {names[0] if names else 'nothing'} instead of a Transformer module"
         )
     config = configuration(folders[0] / "config.json")
-    if config.get("auto_map"):
-        raise CheckpointError(
-            f"{folders[0]}/config.json asks for code of its own (auto_map), which is not run"
-        )
+    require_plain(config, folders[0] / "config.json")
     is_t5 = str(config.get("model_type")) in ("t5", "mt5")
     if is_t5:
         _require_gtr(path, names, folders)
+    require_understood(path, entries)
     for module, folder in zip(names, folders, strict=True):
         if module in ("Transformer", "Dense"):
             weight_files(folder)
@@ -336,10 +335,11 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         raise CheckpointError(
             f"{path} is not a GTR checkpoint: its Dense has a bias; GTR is {GTR_PARTS}"
         )
-    if dense.get("activation_function", "Identity") not in _NO_ACTIVATION:
+    # Where none is named, sentence-transformers takes Tanh.
+    if (activation := dense.get("activation_function", "Tanh")) not in _NO_ACTIVATION:
         raise CheckpointError(
-            f"{path} is not a GTR checkpoint: its Dense has the activation "
-            f"{dense['activation_function']}; GTR's has none"
+            f"{path} is not a GTR checkpoint: its Dense has the activation {activation}; GTR's has "
+            "none"
         )
 
 

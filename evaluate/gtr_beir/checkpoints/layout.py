@@ -185,6 +185,9 @@ COLBERT_REVISIONS: Mapping[str, str] = {COLBERT: "c1e84128e85ef755c096a95bdb06b4
 """The released ColBERT on the hub, and the commit that its short name stands for."""
 
 
+READ_TYPES = ("float32", "bfloat16", "float16", "float64")
+
+
 class GtrArrays(Protocol):
     """A checkpoint's arrays under the names of this module, read one at a time."""
 
@@ -229,11 +232,13 @@ def _some(names: list[str]) -> str:
 
 
 def require_usable(name: str, tensor: torch.Tensor, source: str) -> torch.Tensor:
-    """The array, if it is of a floating type and finite; CheckpointError otherwise."""
-    if not tensor.is_floating_point():
+    """The array, if it is of a floating type that is read, and finite; CheckpointError
+    otherwise."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if kind not in READ_TYPES:
         raise CheckpointError(
-            f"{source}: the array {name} is of type {str(tensor.dtype).removeprefix('torch.')}, "
-            "which is not a floating-point type; use a checkpoint in float32, bfloat16 or float16"
+            f"{source}: the array {name} is of type {kind}, which is not a floating-point type "
+            "that is read; use a checkpoint in float32, bfloat16 or float16"
         )
     if not bool(tensor.isfinite().all()):
         raise CheckpointError(

@@ -18,6 +18,7 @@ from gtr_beir.checkpoints.hub import (
     snapshot_in_cache,
 )
 from gtr_beir.checkpoints.layout import COLBERT_REVISIONS
+from gtr_beir.checkpoints.modules import require_plain, require_understood
 from gtr_beir.checkpoints.weights import configuration, module_entries, weight_files
 from gtr_beir.errors import CheckpointError, UsageError
 
@@ -83,10 +84,7 @@ def inspect_multi_vector(path: Path, *, hub: str | None = None) -> MultiVectorFo
             raise CheckpointError(f"{path}/modules.json names a module outside the folder")
     encoder = modules[0][1] if modules else path
     config = configuration(encoder / "config.json")
-    if config.get("auto_map"):
-        raise CheckpointError(
-            f"{encoder}/config.json asks for code of its own (auto_map), which is not run"
-        )
+    require_plain(config, encoder / "config.json")
     own = path / "config_sentence_transformers.json"
     kind = configuration(own).get("model_type") if own.is_file() else None
     names = [module_type.rpartition(".")[2] for module_type, _ in modules]
@@ -106,6 +104,7 @@ def inspect_multi_vector(path: Path, *, hub: str | None = None) -> MultiVectorFo
             f"{path} is not a ColBERT checkpoint: it has {what}, which gives one vector per text; "
             "run it without 'colbert:', as a dense encoder"
         )
+    require_understood(path, modules, token_vectors=found == "native")
     weight_files(encoder)
     require_tokenizer(encoder)
     commit = None if hub is None else path.name

@@ -9,19 +9,28 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gtr_beir.checkpoints.layout import DENSE, EMBEDDING, GtrShape, difference, require_usable
+from gtr_beir.checkpoints.layout import (
+    DENSE,
+    EMBEDDING,
+    READ_TYPES,
+    GtrShape,
+    difference,
+    require_usable,
+)
 from gtr_beir.errors import CheckpointError, StoreError
 from gtr_beir.files import read_json
 
 _ALIASES = {"encoder.embed_tokens.weight": EMBEDDING}
 _LARGEST_SIZE = 1 << 24
 _UNUSED = ("decoder.", "lm_head.")
+_COUNTERS = ("position_ids", "token_type_ids", "num_batches_tracked")
+"""Arrays of whole numbers that are no weights."""
 
 
 class FolderArrays:
@@ -100,9 +109,20 @@ def _shards(index: Path) -> list[Path]:
 
 
 def require_all(names: Iterable[str], folder: Path) -> None:
-    """CheckpointError if a loaded model has arrays that its files do not hold: libraries fill those
-    with random values. Prefixes differ (`bert.`), and a pooler is not used."""
-    stored = {name for file in weight_files(folder) for name in _Reader(file).shapes}
+    """CheckpointError if a loaded model has arrays that its files do not hold, which libraries fill
+    with random values; if it leaves out layers that they do hold; or if they hold what is no
+    floating-point number. Prefixes differ (`bert.`), and a pooler is not used."""
+    names = list(names)
+    stored: set[str] = set()
+    for reader in map(_Reader, weight_files(folder)):
+        for name in reader.shapes:
+            kind = str(reader.dtype(name)).removeprefix("torch.")
+            if kind not in READ_TYPES and not name.endswith(_COUNTERS):
+                raise CheckpointError(
+                    f"{reader.file}: the array {name} is of type {kind}, which is not read; use a "
+                    "checkpoint in float32, bfloat16 or float16"
+                )
+        stored |= reader.shapes.keys()
     ends = {name[at + 1 :] for name in stored for at, sign in enumerate(name) if sign == "."}
     missing = [
         name
@@ -115,6 +135,27 @@ def require_all(names: Iterable[str], folder: Path) -> None:
         raise CheckpointError(
             f"{folder} lacks the arrays {', '.join(missing[:3])}{more}; get the checkpoint again"
         )
+    known = set(names)
+    for name in sorted(stored):
+        if not _is_of(name, known) and any(_is_of(one, known) for one in _in_first_layer(name)):
+            raise CheckpointError(
+                f"{folder} holds the array {name}, of a layer that its config.json does not count; "
+                "get the checkpoint again"
+            )
+
+
+def _is_of(name: str, known: set[str]) -> bool:
+    """Whether an array is one of a model's, which may go without a prefix, or has another."""
+    parts = name.split(".")
+    return any(".".join(parts[at:]) in known for at in range(len(parts)))
+
+
+def _in_first_layer(name: str) -> Iterator[str]:
+    """The name with each of its numbers replaced by 0."""
+    parts = name.split(".")
+    for at, part in enumerate(parts):
+        if part.isdecimal() and part != "0":
+            yield ".".join([*parts[:at], "0", *parts[at + 1 :]])
 
 
 class _Reader:
@@ -149,7 +190,8 @@ class _Reader:
     def dtype(self, name: str) -> torch.dtype | str:
         if self._tensors is not None:
             return self._tensors[name].dtype
-        return _SAFETENSORS_TYPES.get(str(self._open.get_slice(name).get_dtype()), "unknown")
+        stored = str(self._open.get_slice(name).get_dtype())
+        return _SAFETENSORS_TYPES.get(stored, stored)
 
 
 _SAFETENSORS_TYPES = {

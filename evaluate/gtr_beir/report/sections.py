@@ -40,7 +40,7 @@ def sections_of(
     measure: that queries are looked at by; pairs: own systems beside each other; baseline: the own
     system that a reader compares with, "" for none; datasets_dir: where texts are read, if the very
     dataset is there; None: no texts are; lengths: whether texts are counted, which takes a while,
-    after `say` was told.
+    after `say` was told; it is told of damage too.
     """
     opened: Opened = {}
     found = []
@@ -48,7 +48,7 @@ def sections_of(
         here = [record for record in names.records if names.title(record) == title]
         held = {names.column(record): per_query.of(record, measure) for record in here}
         values = {column: of for column, of in held.items() if of is not None}
-        dataset = None if datasets_dir is None else _dataset(here[0], datasets_folder(datasets_dir))
+        dataset = None if datasets_dir is None else _dataset(here[0], datasets_dir, say)
         texts = dict(zip(dataset.query_ids, dataset.query_texts, strict=True)) if dataset else {}
         hardest, disagreements = _queries(values, texts)
         beside = [p for p in pairs if (p.measure, p.dataset) == (str(measure), title)]
@@ -174,14 +174,19 @@ def _contrast(
     )
 
 
-def _dataset(record: Record, folder: Path) -> Dataset | None:
+def _dataset(
+    record: Record, datasets_dir: Path | str, say: Callable[[str], None]
+) -> Dataset | None:
     """The very dataset that was searched, if it is on this machine."""
+    folder = datasets_folder(datasets_dir)
     if record.parts or not is_here(record.dataset, folder):
         return None
     try:
         dataset = load_dataset(record.dataset, datasets_dir=folder)
-    except GtrBeirError:
-        return None  # a damaged dataset is no reason against a table of scores
+    except GtrBeirError as error:
+        # A damaged dataset is no reason against a table of scores.
+        say(f"without texts of queries: {error}")
+        return None
     if not isinstance(dataset, Dataset) or dataset.fingerprint != record.fingerprints["dataset"]:
         return None
     return dataset
