@@ -158,7 +158,7 @@ def resume(trials: int, draw: random.Random, scratch: Path) -> Tally:
     if not SCIFACT.is_dir():
         tally.notes.append(f"left out: SciFact is not in {SCIFACT}")
         return tally
-    layers = int(os.environ.get("GTR_BEIR_FAULTS_LAYERS", 4))
+    layers = int(os.environ.get("GTR_BEIR_FAULTS_LAYERS", 1))
     shape = GtrShape(layers, 768, 12, 64, 3072)
     slow = scratch / "slow"
     write_folder(UntrainedArrays(shape), open_tokenizer(CHECKPOINT_DIR), slow, own_length=512)

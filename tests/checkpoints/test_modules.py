@@ -16,7 +16,7 @@ from gtr_beir import load_system
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.errors import CheckpointError
 
-Hurt = Callable[[Path], None]
+Hurt = Callable[[Path], object]
 
 
 def changed(name: str, **values: Any) -> Hurt:
@@ -29,6 +29,14 @@ def changed(name: str, **values: Any) -> Hurt:
 
 def removed(name: str) -> Hurt:
     return lambda folder: (folder / name).unlink()
+
+
+def device(name: str) -> Hurt:
+    def act(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to("/dev/zero")
+
+    return act
 
 
 def arrays_as(kind: torch.dtype, name: str = "model.safetensors") -> Hurt:
@@ -79,6 +87,10 @@ LATE: dict[str, tuple[Hurt, str]] = {
         changed("config.json", num_hidden_layers=3),
         r"lacks the arrays",
     ),
+    "tokens that are none": (
+        changed("2_MultiVectorMask/config.json", keep_only_token_ids="x"),
+        "was loaded and cannot encode .ValueError",
+    ),
     "quantised": (
         changed("config.json", quantization_config={"quant_method": "fp8"}),
         "describes quantised weights, which are not read",
@@ -92,6 +104,18 @@ GTR: dict[str, tuple[Hurt, str]] = {
     "no activation named": (
         without("2_Dense/config.json", "activation_function"),
         "its Dense has the activation Tanh; GTR's has none",
+    ),
+    "a device for lengths": (
+        device("sentence_bert_config.json"),
+        "sentence_bert_config.json is not a file",
+    ),
+    "a device for prompts": (
+        device("config_sentence_transformers.json"),
+        "config_sentence_transformers.json is not a file",
+    ),
+    "a pooling that is no yes or no": (
+        changed("1_Pooling/config.json", pooling_mode_max_tokens="x"),
+        "it pools with pooling_mode_max_tokens, pooling_mode_mean_tokens",
     ),
     "no pooling": (removed("1_Pooling/config.json"), "1_Pooling/config.json"),
     "quantised": (

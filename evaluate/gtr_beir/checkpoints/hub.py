@@ -320,9 +320,7 @@ def _require_gtr(path: Path, names: tuple[str, ...], folders: list[Path]) -> Non
         what = f"lacks {' and '.join(missing)}" if missing else f"has {' > '.join(names)}"
         raise CheckpointError(f"{path} is not a GTR checkpoint: it {what}; GTR is {GTR_PARTS}")
     pooling = configuration(by_name["Pooling"] / "config.json")
-    modes = {
-        key for key, value in pooling.items() if key.startswith("pooling_mode_") and value is True
-    }
+    modes = {key for key, value in pooling.items() if key.startswith("pooling_mode_") and value}
     if "pooling_mode" in pooling:
         modes = {f"pooling_mode_{pooling['pooling_mode']}_tokens"}
     if modes != {"pooling_mode_mean_tokens"}:

@@ -19,7 +19,12 @@ from gtr_beir.checkpoints.hub import (
 )
 from gtr_beir.checkpoints.layout import COLBERT_REVISIONS
 from gtr_beir.checkpoints.modules import require_plain, require_understood
-from gtr_beir.checkpoints.weights import configuration, module_entries, weight_files
+from gtr_beir.checkpoints.weights import (
+    configuration,
+    configuration_if_any,
+    module_entries,
+    weight_files,
+)
 from gtr_beir.errors import CheckpointError, UsageError
 
 _OWN_CODE = ("sentence_transformers.", "pylate.")
@@ -86,7 +91,7 @@ def inspect_multi_vector(path: Path, *, hub: str | None = None) -> MultiVectorFo
     config = configuration(encoder / "config.json")
     require_plain(config, encoder / "config.json")
     own = path / "config_sentence_transformers.json"
-    kind = configuration(own).get("model_type") if own.is_file() else None
+    kind = configuration_if_any(own).get("model_type")
     names = [module_type.rpartition(".")[2] for module_type, _ in modules]
     if kind in ("MultiVectorEncoder", "ColBERT") and not modules:
         raise CheckpointError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from gtr_beir.checkpoints.weights import configuration
+from gtr_beir.checkpoints.weights import configuration_if_any
 from gtr_beir.digests import Digest
 from gtr_beir.errors import CheckpointError, UsageError
 from gtr_beir.lengths import Kind
@@ -65,7 +65,7 @@ class TextFace:
 def text_face(folder: Path, transformer: Path) -> TextFace:
     """Of a sentence-transformers folder, whose transformer module lies in `transformer`."""
     limits = transformer / "sentence_bert_config.json"
-    given = configuration(limits) if limits.is_file() else {}
+    given = configuration_if_any(limits)
     if given.get("do_lower_case"):
         raise CheckpointError(f"{limits} asks for lower-cased texts; GTR keeps upper case")
     tokenizer = open_tokenizer(transformer)
@@ -75,8 +75,8 @@ def text_face(folder: Path, transformer: Path) -> TextFace:
             f"{limits} says max_seq_length {own!r}, which is not a number of tokens"
         )
     prompts = prompts_of(folder)
-    pooling = folder / "1_Pooling" / "config.json"
-    included = not pooling.is_file() or configuration(pooling).get("include_prompt", True)
+    pooling = configuration_if_any(folder / "1_Pooling" / "config.json")
+    included = pooling.get("include_prompt", True)
     if any(prompts.values()) and not included:
         raise CheckpointError(
             f"{folder} leaves its prompts out of the pooling, which is not supported"
@@ -193,7 +193,7 @@ def _as_text(normalizer: Normalizer | None) -> str:
 def prompts_of(folder: Path) -> dict[Kind, str]:
     """The texts that the checkpoint wants before queries and documents."""
     file = folder / "config_sentence_transformers.json"
-    prompts = (configuration(file) if file.is_file() else {}).get("prompts") or {}
+    prompts = configuration_if_any(file).get("prompts") or {}
     if not isinstance(prompts, dict):
         raise CheckpointError(f"{file}: prompts is not a table of names and texts")
     return {

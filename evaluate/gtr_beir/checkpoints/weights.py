@@ -6,6 +6,7 @@ nothing else: a file that wants anything executed is refused.
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -258,6 +259,12 @@ def configuration(path: Path) -> dict[str, Any]:
             f"the checkpoint cannot be used: {path} is not a JSON object; get the checkpoint again"
         )
     return value
+
+
+def configuration_if_any(path: Path) -> dict[str, Any]:
+    """The same, and nothing where there is no such name; what has it and is no file, such as a
+    device, is not taken for absent."""
+    return configuration(path) if os.path.lexists(path) else {}
 
 
 def _shape(transformer: Path, dense: Path) -> GtrShape:

@@ -19,7 +19,7 @@ from gtr_beir.checkpoints.weights import require_all
 from gtr_beir.encoders.base import Kind
 from gtr_beir.encoders.linear import lay_out_linear_layers
 from gtr_beir.encoders.precision import arithmetic, products_of, rounded
-from gtr_beir.errors import CheckpointError
+from gtr_beir.errors import CheckpointError, GtrBeirError
 
 _CPU_BATCH_TOKENS = 2048
 _GPU_BATCH_TOKENS = 65_536
@@ -65,7 +65,8 @@ class SentenceModel:
         if positions and config.model_type in ("roberta", "xlm-roberta", "mpnet", "camembert"):
             positions -= int(config.pad_token_id) + 1
         self.positions: int | None = positions
-        self.dimension = int(self.forward([self.tokenizer.encode("").ids]).shape[1])
+        with tried_out(folder.path):
+            self.dimension = int(self.forward([self.tokenizer.encode("").ids]).shape[1])
 
     @torch.inference_mode()
     def forward(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -121,6 +122,21 @@ def load_library(kind: str, path: Path, device: str, dtype: torch.dtype) -> Any:
                 f"{path} cannot be loaded ({type(error).__name__}: {reason})"
             ) from error
     return model.to(dtype).eval()
+
+
+@contextlib.contextmanager
+def tried_out(path: Path) -> Iterator[None]:
+    """A checkpoint that was loaded encodes for the first time: whatever the library raises then is
+    a CheckpointError."""
+    try:
+        yield
+    except (GtrBeirError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{path} was loaded and cannot encode ({type(error).__name__}: {reason})"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from gtr_beir.encoders.precision import (
     rounded,
     why_other_products,
 )
-from gtr_beir.encoders.sentence import load_library, quiet_libraries
+from gtr_beir.encoders.sentence import load_library, quiet_libraries, tried_out
 from gtr_beir.errors import CheckpointError, UsageError
 from gtr_beir.memory import give_back
 
@@ -93,7 +93,9 @@ class TokenEncoder:
         }
         """Choices that have changed nothing."""
         self.tokenizer = tokenizer.backend_tokenizer
-        self.dimension = int(self.encode(["a"], kind="query")[0].vectors.shape[1])
+        with tried_out(folder.path):
+            self.encode(["a"], kind="document")
+            self.dimension = int(self.encode(["a"], kind="query")[0].vectors.shape[1])
 
     def _knobs(self, folder: MultiVectorFolder) -> Knobs:
         transformer, mask = self._model[0], _mask(self._model, folder)
