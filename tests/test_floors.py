@@ -88,6 +88,7 @@ WITHIN = {
         "runs",
         "coverage",
         "measures",
+        "ties",
         "significance",
     ],
     "encoders": [

@@ -216,6 +216,29 @@ def test_verdicts_are_at_the_published_precision(tmp_path: Path) -> None:
     assert cell(first, "close", "SciFact").marks == ()
 
 
+def test_what_another_order_of_ties_gives_is_reproduced(tmp_path: Path) -> None:
+    """Anserini breaks ties the other way: its value is the ranking's if some order gives it."""
+    value = next(
+        v
+        for v in published_values()
+        if (v.source, v.dataset, v.metric) == ("anserini", "scifact", "ndcg@10")
+        and v.family == "bm25-lucene-flat"
+    )
+    own = value.value - 0.0007
+    one = record("one", "scifact", own, family="bm25-lucene-flat")
+    words = {}
+    for name, high in (("enough", value.value - 0.00004), ("too few", own + 0.0002)):
+        tied = replace(one, facts={**one.facts, "ties": {"ndcg@10": [own - 0.0001, high]}})
+        for known, facts in ((name, tied), ("unknown", one)):
+            found = verdicts_on(names_of([facts]), [value], PerQuery(None, [facts]))
+            words[known] = [verdict.word for verdict in found]
+    assert words == {
+        "enough": ["reproduced (ties)"],
+        "too few": ["differs"],
+        "unknown": ["differs"],
+    }
+
+
 def test_an_older_record_is_told(tmp_path: Path) -> None:
     old = record("old", "scifact", 0.5)
     short = replace(old, measures={"ndcg@10": 0.5, "recall@100": 0.5})

@@ -68,7 +68,7 @@ class Overall:
 class Verdict:
     """An own value beside a published one. low, high: interval of the own mean; why_not: in words,
     why they are not compared, "" where they are; agrees: within the precision that was published
-    and the source's tolerance."""
+    and the source's tolerance; by_ties: only in another order of equal scores."""
 
     system: str
     dataset: str
@@ -82,6 +82,7 @@ class Verdict:
     published_system: str
     agrees: bool
     why_not: str = ""
+    by_ties: bool = False
 
     @property
     def difference(self) -> float:
@@ -89,8 +90,12 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """reproduced, differs, or not compared."""
-        return "not compared" if self.why_not else "reproduced" if self.agrees else "differs"
+        """reproduced, reproduced (ties), differs, or not compared."""
+        if self.why_not:
+            return "not compared"
+        if self.by_ties:
+            return "reproduced (ties)"
+        return "reproduced" if self.agrees else "differs"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ def _verdict(names: Names, record: Record, value: PublishedValue, per_query: Per
     own, measure = record.measures[value.metric], Measure.parse(value.metric)
     low, high = per_query.interval(record, measure)
     why_not = why_not_compared(record.identity, value, measure.cut)
+    plainly = value.agrees(own)
+    in_some_order = plainly or value.agrees(_nearest(record, value))
     return Verdict(
         system=names.column(record).name,
         dataset=names.title(record),
@@ -57,6 +59,18 @@ def _verdict(names: Names, record: Record, value: PublishedValue, per_query: Per
         decimals=value.decimals,
         source=SOURCES.get(value.source, value.source),
         published_system=value.system,
-        agrees=not why_not and value.agrees(own),
+        agrees=not why_not and in_some_order,
         why_not=why_not,
+        by_ties=not why_not and in_some_order and not plainly,
     )
+
+
+def _nearest(record: Record, value: PublishedValue) -> float:
+    """Of all that an order of the run's equal scores gives, what is nearest to a published value;
+    the own one where that is not known."""
+    ties = record.facts.get("ties")
+    known = ties.get(value.metric) if isinstance(ties, dict) else None
+    if not isinstance(known, list | tuple) or len(known) != 2:
+        return record.measures[value.metric]
+    low, high = map(float, known)
+    return min(max(value.value, low), high)
