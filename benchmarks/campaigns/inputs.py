@@ -480,7 +480,7 @@ def _checkpoints(count: int, draw: random.Random, scratch: Path, tally: Tally) -
             if seen.code == 0:
                 tally.right += 1
             else:
-                tally.wrong.append(f"{what}: {(seen.err or seen.out).strip()[-300:]}")
+                tally.wrong.append(f"{what}: {(seen.out + seen.err).strip()[:300]}")
 
 
 def _search(before: str, folder: Path, label: str) -> Sequence[str]:

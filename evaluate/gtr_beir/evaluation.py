@@ -21,11 +21,18 @@ from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
 from gtr_beir.kept import BLOCKS, LOCK, done_before, finish, keep
 from gtr_beir.query_values import write_per_query
 from gtr_beir.ranking import measures
+from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.runs import Run
+from gtr_beir.ranking.ties import tie_bounds
 from gtr_beir.records import FORMAT, PER_QUERY, RUN, Record, record_key, versions
 from gtr_beir.signs import signs_of
 from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, SharesWork, System
 from gtr_beir.work.executors.base import Executor
+
+_TIES_ARE_COMMON = "bm25-lucene"
+"""Models whose published values may have another order of ties; scores of vectors hardly tie."""
+_PUBLISHED = (Measure("ndcg", 10), Measure("recall", 100), Measure("recall", 1000))
+"""What Anserini publishes."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,9 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
         found = system.search(dataset, at.search_options(chosen))
         searched = time.perf_counter()
         values = measures.per_query(found.run, dataset)
+        ties: dict[str, Any] = {}
+        if identity.model.family.startswith(_TIES_ARE_COMMON):
+            ties["ties"] = tie_bounds(found.run, dataset, _PUBLISHED)
         scored = time.perf_counter()
         tokenizer = getattr(getattr(system, "encoder", None), "tokenizer", None)
         signs = signs_of(found.run, dataset, values, found.facts, tokenizer)
@@ -204,7 +214,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
                     "system": fingerprint,
                     "run": run,
                 },
-                facts={**found.facts, "signs": signs, "seconds": seconds, **machine()},
+                facts={**found.facts, **ties, "signs": signs, "seconds": seconds, **machine()},
                 versions=versions(),
                 finished=now(),
             )

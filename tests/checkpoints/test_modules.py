@@ -79,6 +79,10 @@ LATE: dict[str, tuple[Hurt, str]] = {
         removed("sentence_bert_config.json"),
         "has the lengths of queries and documents, is missing",
     ),
+    "lengths in a list": (
+        lambda folder: (folder / "sentence_bert_config.json").write_text("[{}]"),
+        "sentence_bert_config.json is not a JSON object",
+    ),
     "a layer that is not counted": (
         changed("config.json", num_hidden_layers=1),
         r"holds the array encoder\.layer\.1\.\S+, of a layer that its config.json does not count",

@@ -47,11 +47,14 @@ def require_understood(
             )
         if name == "Dense":
             _require_activation(file)
-    if token_vectors and modules and not (modules[0][1] / _LENGTHS).is_file():
-        raise CheckpointError(
-            f"{modules[0][1] / _LENGTHS}, which has the lengths of queries and documents, is "
-            "missing; get the checkpoint again"
-        )
+    if token_vectors and modules:
+        lengths = modules[0][1] / _LENGTHS
+        if not lengths.is_file():
+            raise CheckpointError(
+                f"{lengths}, which has the lengths of queries and documents, is missing; get the "
+                "checkpoint again"
+            )
+        configuration(lengths)
 
 
 def require_plain(config: dict[str, Any], file: Path) -> None:

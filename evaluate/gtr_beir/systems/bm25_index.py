@@ -18,9 +18,7 @@ import numpy as np
 from gtr_beir.data.store import Dataset
 from gtr_beir.memory import give_back
 from gtr_beir.progress import Progress
-from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.runs import Run
-from gtr_beir.ranking.ties import tie_bounds
 from gtr_beir.systems.base import Found, SearchOptions
 from gtr_beir.systems.lucene.analysis import ANALYZER_VERSION, TermTable
 from gtr_beir.systems.lucene.loops import compiled
@@ -34,8 +32,6 @@ from gtr_beir.work.store import BlockStore
 _WORTH_COMPILING = 1 << 29
 """Queries times documents: they take about as long without loops as those take to compile."""
 INDEX = "bm25"
-_PUBLISHED = [Measure("ndcg", 10), Measure("recall", 100), Measure("recall", 1000)]
-"""What Anserini publishes: of these it is kept what another order of ties can make of them."""
 FIELDS = {"flat": ("contents",), "multifield": ("contents", "title")}
 """The fields of each mode; `contents` is title, newline and text in flat, else the text."""
 
@@ -123,7 +119,6 @@ def search_index(
             for fields in segments
             for segment in fields
         ),
-        "ties": tie_bounds(run, dataset, _PUBLISHED),
     }
     return Found(run, facts)
 
