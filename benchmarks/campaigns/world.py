@@ -140,6 +140,6 @@ def not_whole(world: World) -> Iterator[str]:
     for place in (*world.results.rglob("blocks"), *world.datasets.rglob("bm25")):
         said: list[str] = []
         for block in place.glob("[!.]*"):
-            blocks = block.is_dir() and block.name != "shards"
+            blocks = block.is_dir() and block.name not in ("shards", "parts")
             if blocks and BlockStore(place, said.append).get(block.name) is None:
                 yield f"{block} ({'; '.join(said)})"

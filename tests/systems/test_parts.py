@@ -17,6 +17,7 @@ from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR, COLBERT_DIR
 from gtr_beir.records import PER_QUERY, RUN
 from gtr_beir.systems.base import SearchOptions
+from gtr_beir.systems.encoding import Encoding
 from gtr_beir.work import parts, store
 from gtr_beir.work.blocks import Arrays
 
@@ -102,11 +103,11 @@ def test_interrupted_within_a_block(
         ends.append(rows)
         with pytest.raises(Interrupted):
             run("disturbed")
-        assert list((tmp_path / "disturbed").rglob("part-*"))
+        assert list((tmp_path / "disturbed").rglob("parts/*/0*"))
     disturbed = run("disturbed")
     for name in (RUN, PER_QUERY):
         assert (calm / name).read_bytes() == (disturbed / name).read_bytes()
-    assert not list(tmp_path.rglob("part-*"))
+    assert not list(tmp_path.rglob("parts/*/0*"))
     redone = sum(map(len, done)) - len(np.unique(np.concatenate(done)))
     most = 200 if system == "gtr, two processes" else 0
     assert redone <= most
@@ -135,7 +136,7 @@ def test_a_damaged_part_is_as_if_it_were_not_there(
     options = SearchOptions(work_dir=tmp_path / "work", k=50, quiet=False)
     with pytest.raises(Interrupted):
         system.search(texts, options)
-    damaged = sorted((tmp_path / "work").glob("part-*"))[2] / "vectors.npy"
+    damaged = sorted((tmp_path / "work").glob("parts/vectors-*/0*"))[2] / "vectors.npy"
     with damaged.open("r+b") as handle:
         handle.seek(500)
         handle.write(b"other bytes")
@@ -144,6 +145,61 @@ def test_a_damaged_part_is_as_if_it_were_not_there(
     assert f"{damaged} is damaged (changed since it was written); it is" in capfd.readouterr().err
     assert (found.run.doc_rows == calm.run.doc_rows).all()
     assert (found.run.scores == calm.run.scores).all()
+
+
+@pytest.mark.parametrize("seconds", [0.02, 3.0])
+def test_late_interaction_loses_little_whatever_a_unit_takes(
+    seconds: float, texts: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces of so many seconds, by a clock of the test: at every moment nearly all is kept, and
+    token vectors of what is ranked are not kept any more."""
+    now = [0.0]
+    system = SYSTEMS["colbert"]()
+    encode, keep_part = system.encoder.encode, store.BlockStore.keep_part
+    begin = parts.Parts.__init__
+    done, kept = [0], [np.zeros(0, dtype=int)]
+
+    def timed(*arguments: Any, **how: Any) -> Any:
+        found = encode(*arguments, **how)
+        if how["kind"] == "document":
+            now[0] += seconds
+            done[0] += len(arguments[0])
+            lost = (done[0] - len(np.unique(kept[0]))) / 128 * seconds
+            assert lost <= parts.EVERY + 2 * seconds
+        return found
+
+    def counted(self: store.BlockStore, key: str, part: Arrays) -> None:
+        keep_part(self, key, part)
+        if key.startswith("topk-"):
+            there = [np.array(one[parts.DONE]) for one in self.parts(key)]
+            kept[0] = np.concatenate(there)
+            assert len(kept[0]) == len(np.unique(kept[0]))
+
+    monkeypatch.setattr(system.encoder, "encode", timed)
+    monkeypatch.setattr(store.BlockStore, "keep_part", counted)
+    monkeypatch.setattr(parts, "EVERY", 0.1 if seconds < 1 else 20.0)
+    monkeypatch.setattr(
+        parts.Parts, "__init__", lambda self, *a: begin(self, *a, clock=lambda: now[0])
+    )
+    system.search(texts, SearchOptions(work_dir=tmp_path, k=20, block_documents=2048))
+    assert done[0] == 1400
+    assert len(kept[0]) > 600
+
+
+def test_vectors_that_are_not_finite_are_tried_again() -> None:
+    rows = np.arange(4, dtype=np.int32)
+    vectors = np.ones((4, 3), dtype=np.float32)
+    vectors[2] = np.nan
+    known = {
+        parts.DONE: rows,
+        "vectors": vectors,
+        "tokens": rows,
+        "truncated": np.zeros(4, dtype=bool),
+    }
+    found = Encoding([(0, 4)], 3, lambda _: None, parts.Parts([known]))
+    assert found.units == [(0, 4)]
+    assert found.known(0, np.array([0, 1, 3])) is not None
+    assert found.known(0, np.array([1, 2])) is None
 
 
 def test_parts_are_kept_as_often_as_it_is_said() -> None:

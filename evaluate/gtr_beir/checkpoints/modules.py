@@ -14,17 +14,10 @@ from typing import Any
 from gtr_beir.checkpoints.weights import configuration
 from gtr_beir.errors import CheckpointError
 
-_DESCRIBED = (
-    "Pooling",
-    "Dense",
-    "MultiVectorMask",
-    "LayerNorm",
-    "CNN",
-    "LSTM",
-    "WeightedLayerPooling",
-)
-"""Modules that cannot be made without their config.json."""
-_ACTIVATION = re.compile(r"torch\.nn\.(?:modules\.(?:activation|linear)\.)?(\w+)")
+_DESCRIBED = ("Pooling", "Dense", "MultiVectorMask", "LayerNorm", "CNN", "LSTM")
+"""Modules that cannot be made without the file that describes them."""
+_ACTIVATION = re.compile(r"torch\.nn\.(?:modules\.(?:\w+\.)?)?(\w+)")
+_FILES = {"CNN": "cnn_config.json", "LSTM": "lstm_config.json"}
 _LENGTHS = "sentence_bert_config.json"
 
 
@@ -38,7 +31,7 @@ def require_understood(
     """
     for kind, folder in modules:
         name = kind.rpartition(".")[2]
-        file = folder / "config.json"
+        file = folder / _FILES.get(name, "config.json")
         described = name in _DESCRIBED or (token_vectors and name == "Normalize")
         if described and not file.is_file():
             raise CheckpointError(
@@ -72,9 +65,9 @@ def _require_activation(file: Path) -> None:
     import torch
 
     about = configuration(file)
-    if "activation_function" not in about:
+    named = about.get("activation_function", "torch.nn.Tanh")
+    if named == "Identity":
         return
-    named = about["activation_function"]
     found = _ACTIVATION.fullmatch(named) if isinstance(named, str) else None
     kind = None if found is None else getattr(torch.nn, found[1], None)
     if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):

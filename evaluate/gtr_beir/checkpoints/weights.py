@@ -114,11 +114,13 @@ def require_all(names: Iterable[str], folder: Path) -> None:
     with random values; if it leaves out layers that they do hold; or if they hold what is no
     floating-point number. Prefixes differ (`bert.`), and a pooler is not used."""
     names = list(names)
+    known = set(names)
     stored: set[str] = set()
     for reader in map(_Reader, weight_files(folder)):
         for name in reader.shapes:
             kind = str(reader.dtype(name)).removeprefix("torch.")
-            if kind not in READ_TYPES and not name.endswith(_COUNTERS):
+            weighs = _is_of(name, known) and not name.endswith(_COUNTERS)
+            if kind not in READ_TYPES and weighs:
                 raise CheckpointError(
                     f"{reader.file}: the array {name} is of type {kind}, which is not read; use a "
                     "checkpoint in float32, bfloat16 or float16"
@@ -136,7 +138,6 @@ def require_all(names: Iterable[str], folder: Path) -> None:
         raise CheckpointError(
             f"{folder} lacks the arrays {', '.join(missing[:3])}{more}; get the checkpoint again"
         )
-    known = set(names)
     for name in sorted(stored):
         if not _is_of(name, known) and any(_is_of(one, known) for one in _in_first_layer(name)):
             raise CheckpointError(

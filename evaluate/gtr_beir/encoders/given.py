@@ -17,6 +17,8 @@ from gtr_beir.lengths import Kind
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+NUMERICS = 2
+"""Goes up when texts are given to `encode` in other groups or another order."""
 _OWN = "encode"
 _OF_KIND: Mapping[Kind, str] = {"query": "encode_query", "document": "encode_document"}
 _SIMILARITIES = (None, "cosine", "dot")
@@ -101,7 +103,12 @@ class GivenEncoder:
                 versions[package] = importlib.metadata.version(package)
             except importlib.metadata.PackageNotFoundError:
                 continue
-        return {"given": self.kind, "device": self.runs_on.partition(":")[0], **versions}
+        return {
+            "given": self.kind,
+            "numerics": NUMERICS,
+            "device": self.runs_on.partition(":")[0],
+            **versions,
+        }
 
     def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
         """float32 vectors; `max_tokens` changes nothing here."""

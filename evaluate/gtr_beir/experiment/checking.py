@@ -16,14 +16,17 @@ from gtr_beir.errors import CheckpointError, StoreError, UsageError
 from gtr_beir.evaluation import cannot_rerank, run_tag
 from gtr_beir.experiment.description import Experiment, SystemChoice
 from gtr_beir.identity import Identity, Model
-from gtr_beir.kept import require_no_other
+from gtr_beir.kept import STAGED, require_no_other
 from gtr_beir.lengths import Lengths
+from gtr_beir.records import RECORD
 from gtr_beir.systems.base import load_system, system_class
 from gtr_beir.systems.colbert import ColbertSystem
 from gtr_beir.systems.dense import DenseOptions, DenseSystem, require_possible
 from gtr_beir.systems.options import EncoderOptions
 
 NO_BASELINE = "none"
+_RECORDED_AS_ASKED = ("protocol", "dtype", "query_length", "document_length", "k1", "b")
+"""Options that a record has among its settings as they were asked for."""
 
 
 def datasets_in_order(
@@ -94,11 +97,10 @@ def check_systems(experiment: Experiment, results_dir: Path, *, offline: bool) -
 def check_record(folder: Path, choice: SystemChoice, self_matches: str) -> None:
     """UsageError for a record of other settings in the folder of a result, before anything is
     loaded: of what was asked for by name."""
-    asked = {
-        name: value
-        for name, value in vars(choice.options).items()
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-    }
+    if (folder / STAGED / RECORD).is_file():
+        return  # the next start finishes what was killed, and looks then
+    options = vars(choice.options)
+    asked = {name: options[name] for name in _RECORDED_AS_ASKED if options.get(name) is not None}
     require_no_other(folder, {**asked, "depth": choice.depth, "self_matches": self_matches})
 
 

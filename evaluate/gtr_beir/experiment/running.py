@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gtr_beir.data.catalogue import load_dataset
+from gtr_beir.data.registry import registered
 from gtr_beir.data.store import datasets_folder
 from gtr_beir.errors import GtrBeirError, UsageError, sentence
 from gtr_beir.evaluation import (
@@ -171,6 +172,9 @@ def _refused(work: Work, place: int) -> dict[str, str]:
     if how.again or work.shard is not None:
         return found
     for dataset in work.datasets:
+        spec = registered(dataset)
+        if spec is not None and spec.parts:
+            continue  # its record is made anew from those of its parts
         folder = work.results_dir / work.names[place] / dataset
         try:
             check_record(folder, choice, how.self_matches)

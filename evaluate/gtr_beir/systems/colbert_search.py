@@ -38,14 +38,14 @@ from gtr_beir.systems.block_work import (
 from gtr_beir.systems.maxsim import MaxSim
 from gtr_beir.work.blocks import Arrays
 from gtr_beir.work.executors.base import Tell, to_nobody
-from gtr_beir.work.parts import DONE, KeepPart, Parts, keep_no_part
+from gtr_beir.work.parts import DONE, STANDS_FOR_ALL, KeepPart, Parts, keep_no_part
 
 SCORES_HELD = 1 << 22
 """Scores that are held before they are cut to the best, or those of a unit; each takes 40 bytes
 with its row, its id's rank, and the keys and copies of sorting."""
 
 
-PIECE = 64
+PIECE = 128
 """Texts that are encoded together, of which some are kept while others are under way."""
 
 
@@ -85,6 +85,7 @@ class ColbertWork:
         held: list[TopK] = []
         columns = 0
         fresh = _Ranked()
+        kept = parts.kept
         for low, high in task.block.units():
             rows = np.arange(low, high)
             if self._asking is not None:
@@ -105,12 +106,14 @@ class ColbertWork:
             tell(high - low - len(rows))
             if columns * len(self._asked.query_ids) > SCORES_HELD:
                 fresh.best, held, columns = self._cut_down(fresh.best, held), [], 0
-            if parts.due and fresh.units:
+            # Token vectors that were kept meanwhile are of this unit alone.
+            if fresh.units and (parts.due or parts.kept > kept):
                 fresh.best, held, columns = self._cut_down(fresh.best, held), [], 0
                 parts.keep(fresh.part(task))
                 best = fresh.best if best is None else merge(best, fresh.best, self._asked.k)
                 tokens, truncated = tokens + fresh.tokens, truncated + fresh.truncated
                 fresh = _Ranked()
+                kept = parts.kept
         top = self._cut_down(fresh.best, held)
         if best is not None:
             top = merge(best, top, self._asked.k)
@@ -186,9 +189,10 @@ class _Ranked:
         """Of parts of rankings; token vectors are parts too."""
         found = _Ranked()
         for part in parts:
-            units = set(part["units"].tolist()) if "units" in part else set()
+            found_in = part[STANDS_FOR_ALL].tolist() if STANDS_FOR_ALL in part else []
+            units = {unit for unit in found_in if task.block.start <= unit < task.block.stop}
             # Two workers may have been at a block: what both did counts once.
-            if units and not units & found.units:
+            if units and len(units) == len(found_in) and not units & found.units:
                 top = unpack(part, task.block.start, task.id_ranks)
                 found.best = merge(found.best or empty(len(top.rows), k), top, k)
                 found.units |= units
@@ -206,7 +210,7 @@ class _Ranked:
         assert self.best is not None
         return {
             DONE: np.concatenate(self.rows).astype(np.int32),
-            "units": np.array(sorted(self.units)),
+            STANDS_FOR_ALL: np.array(sorted(self.units)),
             "tokens": np.array([self.tokens]),
             "truncated": np.array([self.truncated]),
             **pack(above(self.best, task.floor), task.block.start),
@@ -263,7 +267,10 @@ def _known(
             if np.array_equal(part[DONE][here], rows):
                 of = TokenVectors(np.asarray(part["vectors"]), np.asarray(part["lengths"]))
                 there = np.arange(len(part[DONE]))[here]
-                return of.of(there), np.asarray(part["cut"])[there]
+                vectors = of.of(there)
+                # What is not finite is tried again, as it would be without parts.
+                if np.isfinite(vectors.vectors).all():
+                    return vectors, np.asarray(part["cut"])[there]
     return None
 
 

@@ -51,9 +51,11 @@ class Encoding:
         fits = part["vectors"].shape == (len(places), dimension)
         if not fits or not ((places >= 0) & (places < len(self._there))).all():
             return
+        # What is not finite is tried again, as it would be without parts.
+        finite = np.isfinite(part["vectors"]).all(axis=1)
         for name, array in self.arrays.items():
-            array[places] = part[name]
-        self._there[places] = True
+            array[places[finite]] = part[name][finite]
+        self._there[places[finite]] = True
 
     def known(self, group: int, places: npt.NDArray[np.int64]) -> Encoded | None:
         rows = places + (self.units[group][0] - self._first)

@@ -19,6 +19,9 @@ EVERY = 20.0
 DONE = "done"
 """The array that each part has: int32[n], the rows of the corpus that it is of."""
 
+STANDS_FOR_ALL = "units"
+"""The array of a part in whose place no other part of the same rows is needed."""
+
 KeepPart = Callable[[Arrays], None]
 
 
@@ -39,6 +42,8 @@ class Parts:
         self.known = known
         self._keep, self._clock = keep, clock
         self._kept_at = clock()
+        self.kept = 0
+        """How many were kept from here."""
 
     @property
     def due(self) -> bool:
@@ -48,6 +53,7 @@ class Parts:
     def keep(self, arrays: Arrays) -> None:
         self._keep(arrays)
         self._kept_at = self._clock()
+        self.kept += 1
 
 
 def rows_of(parts: Sequence[Arrays]) -> int:

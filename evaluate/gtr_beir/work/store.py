@@ -28,9 +28,10 @@ from gtr_beir.files import (
     write_json,
 )
 from gtr_beir.work.blocks import Arrays
-from gtr_beir.work.parts import Parts
+from gtr_beir.work.parts import DONE, STANDS_FOR_ALL, Parts
 
-_PART = "part-"
+PARTS = "parts"
+"""Among the blocks, the folder of their parts."""
 
 
 class BlockStore:
@@ -87,22 +88,26 @@ class BlockStore:
 
     def parts(self, key: str) -> list[Arrays]:
         """Parts of what is not there under `key` yet, in the order in which they were kept."""
-        found = (self.get(path.name) for path in self._parts_of(key))
+        found = (self.get(f"{PARTS}/{key}/{path.name}") for path in self._parts_of(key))
         return [part for part in found if part is not None]
 
     def keep_part(self, key: str, arrays: Arrays) -> None:
-        """Keep a part of what will be under `key`."""
+        """Keep a part of what will be under `key`. One that stands for others takes their place."""
         there = self._parts_of(key)
-        number = int(there[-1].name.split("-")[1]) + 1 if there else 0
-        self.put(f"{_PART}{number:06d}-{key}", arrays)
+        number = int(there[-1].name) + 1 if there else 0
+        self.put(f"{PARTS}/{key}/{number:06d}", arrays)
+        if STANDS_FOR_ALL in arrays:
+            for path in there:
+                if np.isin(np.load(path / f"{DONE}.npy"), arrays[DONE]).all():
+                    remove_folder(path)
 
     def forget_parts(self, key: str) -> None:
         """What is under `key` is whole."""
-        for path in self._parts_of(key):
-            remove_folder(path)
+        if (self._folder / PARTS / key).is_dir():
+            remove_folder(self._folder / PARTS / key)
 
     def _parts_of(self, key: str) -> list[Path]:
-        return sorted(self._folder.glob(f"{_PART}*-{key}"))
+        return sorted((self._folder / PARTS / key).glob("[0-9]*"))
 
     def by_parts(self, key: str, compute: Callable[[Parts], Arrays]) -> Arrays:
         """`get_or_compute` of what takes long: `compute` keeps parts, and finds those that it kept

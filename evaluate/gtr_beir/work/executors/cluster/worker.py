@@ -31,8 +31,8 @@ class NodeWorker:
         self._task = -1
         self._told = 0
         self._stopped: set[int] = set()
-        self._parts: list[bytes] = []
-        """Parts of the task that it is at, pickled, which were not fetched yet."""
+        self._parts: list[tuple[int, bytes]] = []
+        """Tasks and parts of them, pickled, which were not fetched yet."""
 
     def check(self, first: bytes, here: dict[str, str]) -> dict[str, str]:
         """Whether what gives the packages, pickled, gives the same as on the driver; `why`: what is
@@ -67,7 +67,7 @@ class NodeWorker:
         failed; None if it was stopped."""
         import numpy as np
 
-        self._task, self._told, self._parts = number, 0, []
+        self._task, self._told = number, 0
 
         def tell(count: int) -> None:
             self._told += count
@@ -75,7 +75,8 @@ class NodeWorker:
                 raise _Stopped
 
         def keep(part: Any) -> None:
-            self._parts.append(pickle.dumps(dict(part), protocol=5))
+            data = pickle.dumps(dict(part), protocol=5)
+            self._parts.append((number, data))
 
         start = time.perf_counter()
         try:
@@ -92,8 +93,11 @@ class NodeWorker:
 
     def told(self) -> tuple[int, int, list[bytes]]:
         """The task that it is at, how much of it is done, and parts that are to be kept."""
-        parts, self._parts = self._parts, []
-        return self._task, self._told, parts
+        task, told, parts = self._task, self._told, []
+        while self._parts:
+            of, part = self._parts.pop(0)
+            parts += [part] * (of == task)
+        return task, told, parts
 
     def stop(self, number: int) -> None:
         """Leave a task after the unit that it is at."""
