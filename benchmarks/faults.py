@@ -33,17 +33,17 @@ FULL = {
     "damages": 500,
     "inputs": 500,
     "servers": 60,
-    "crowds": 3,
+    "crowds": 12,
     "memory": 1,
     "resume": 1,
 }
 SHORT = {
-    "kills": 10,
+    "kills": 6,
     "disks": 3,
-    "damages": 40,
-    "inputs": 60,
-    "servers": 12,
-    "crowds": 1,
+    "damages": 20,
+    "inputs": 40,
+    "servers": 8,
+    "crowds": 2,
     "memory": 1,
     "resume": 1,
 }

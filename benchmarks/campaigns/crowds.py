@@ -35,13 +35,13 @@ MOST_REDONE = 35.0
 
 
 def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
-    """The whole way of a dataset by four processes at once, whose numbers and signals do not reach
-    each other."""
+    """The whole way of a dataset by up to four processes at once, whose numbers and signals do not
+    reach each other. trials: ways in all."""
     tally = Tally()
     if os.getuid() != 0:
         tally.notes.append("left out: only root can make namespaces")
         return tally
-    source = write_source(scratch / "source", 3000, 40, draw)
+    source = write_source(scratch / "source", 1100, 30, draw)
     steps = [
         ("datasets", "import", str(source), "--name", "d"),
         *searches("d").values(),
@@ -50,11 +50,11 @@ def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
     alone = World(scratch / "alone")
     for step in steps:
         alone.must(*step)
-    for _ in range(trials):
+    for _ in range(max(1, trials // TOGETHER)):
         world = World(scratch / "shared")
         shutil.rmtree(world.folder, ignore_errors=True)
         for step in steps:
-            for ended in _at_once(world, step):
+            for ended in _at_once(world, step, min(trials, TOGETHER)):
                 tally.trials += 1
                 what = " ".join(map(str, step))[:70]
                 if tally.fault(what, ended):
@@ -75,13 +75,13 @@ def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
     return tally
 
 
-def _at_once(world: World, step: tuple[str, ...]) -> list[Ended]:
+def _at_once(world: World, step: tuple[str, ...], count: int) -> list[Ended]:
     where = ["--datasets-dir", str(world.datasets)]
     if step[0] != "datasets":
         where += ["--results-dir", str(world.results)]
     command = [*("unshare", "--pid", "--fork", "--mount-proc"), sys.executable, "-m", "gtr_beir"]
     start = time.perf_counter()
-    started = [_started([*command, *step, *where]) for _ in range(TOGETHER)]
+    started = [_started([*command, *step, *where]) for _ in range(count)]
     return [_ended(process, start, 240.0) for process in started]
 
 
@@ -129,14 +129,7 @@ def memory(trials: int, draw: random.Random, scratch: Path) -> Tally:
         tally.trials += 1
         what = " ".join(step)[:40]
         tally.notes.append(f"{what}: {ended.code} after {ended.seconds:.0f} s")
-        if tally.fault(what, ended):
-            continue
-        if ended.code == 0:
-            tally.right += 1
-        elif ended.told:
-            tally.told += 1
-        else:
-            tally.tracebacks.append(f"{what}: {ended.code}, {ended.err[-300:]!r}")
+        tally.count(what, ended)
     tally.halves += [str(path) for path in left_over(world.folder)]
     return tally
 

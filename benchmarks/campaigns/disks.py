@@ -32,7 +32,7 @@ def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
     if os.getuid() != 0:
         tally.notes.append("left out: only root can mount")
         return tally
-    source = write_source(scratch / "source", 1500, 40, draw)
+    source = write_source(scratch / "source", 1100, 30, draw)
     steps: list[Sequence[str | Path]] = [
         ("datasets", "import", source, "--name", "d"),
         *searches("d").values(),
@@ -63,14 +63,7 @@ def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
                     meanwhile = functools.partial(_read_only, place, delay)
                 ended = world.do(*step, meanwhile=meanwhile)
                 said = f"{what}, {' '.join(map(str, step))[:60]}"
-                if tally.fault(said, ended):
-                    continue
-                if ended.code == 0:
-                    tally.right += 1
-                elif ended.told:
-                    tally.told += 1
-                else:
-                    tally.tracebacks.append(f"{said}: {ended.code} {ended.err[-300:]!r}")
+                tally.count(said, ended)
                 tally.halves += [f"{said}: {each}" for each in not_whole(world)]
             _remount(place, "rw,size=1g,nr_inodes=65536")
             for step in steps:

@@ -80,6 +80,7 @@ def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
     """Each scene in turn, killed one to three times and then let be."""
     tally = Tally()
     known = scenes(scratch, draw)
+    known = {name: known[name] for name in draw.sample(list(known), min(len(known), trials // 2))}
     for name, scene in known.items():
         world = _copy(scene.before, scratch / "work")
         ended = world.must(*scene.command)

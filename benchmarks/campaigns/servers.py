@@ -224,8 +224,10 @@ def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
     source = write_source(scratch / "source", 400, 20, draw)
     data, grades = _zip(source), _grades(source)
     right = hashlib.md5(data).hexdigest()
+    bad = [kind for kind in SERVERS if kind != "honest"]
+    kinds = ["honest", *draw.sample(bad, len(bad))]
     for number in range(trials):
-        kind = list(SERVERS)[number % len(SERVERS)]
+        kind = kinds[number % len(kinds)]
         store = scratch / "store"
         shutil.rmtree(store, ignore_errors=True)
         tally.trials += 1

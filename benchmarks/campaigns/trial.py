@@ -172,6 +172,19 @@ class Tally:
         place.append(f"{what}: {ended.fault}")
         return True
 
+    def count(self, what: str, ended: Ended) -> bool:
+        """Count a command that may do its work or say why not; whether it was right."""
+        if self.fault(what, ended):
+            return False
+        if ended.code == 0:
+            self.right += 1
+            return True
+        if ended.told:
+            self.told += 1
+        else:
+            self.tracebacks.append(f"{what}: {ended.code}, {ended.err[-300:]!r}")
+        return False
+
     @property
     def faults(self) -> list[str]:
         kinds = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import random
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +93,9 @@ def digest_of_result(folder: Path) -> str:
     found = hashlib.sha256()
     for name in ("run.trec.gz", "queries.csv"):
         data = (folder / name).read_bytes() if (folder / name).is_file() else b"none"
-        found.update(gzip.decompress(data) if name.endswith(".gz") else data)
+        with contextlib.suppress(OSError, EOFError, zlib.error):
+            data = gzip.decompress(data) if name.endswith(".gz") else data
+        found.update(data)
     try:
         measures = json.loads((folder / "record.json").read_bytes())["measures"]
     except (ValueError, KeyError, TypeError):
