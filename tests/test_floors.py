@@ -115,6 +115,7 @@ WITHIN = {
         "base",
         "block_work",
         "encoding",
+        "token_encoding",
         "shards",
         "search",
         "sharing",
