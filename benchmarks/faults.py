@@ -38,11 +38,11 @@ FULL = {
     "resume": 1,
 }
 SHORT = {
-    "kills": 6,
+    "kills": 4,
     "disks": 3,
-    "damages": 20,
-    "inputs": 40,
-    "servers": 8,
+    "damages": 15,
+    "inputs": 30,
+    "servers": 6,
     "crowds": 2,
     "memory": 1,
     "resume": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.digests import fingerprint_of
-from gtr_beir.encoders.base import NOBODY, Encoded, Follower, one_by_one
+from gtr_beir.encoders.base import BatchesByItself, Encoded
 from gtr_beir.identity import Identity, Model
 from gtr_beir.lengths import Lengths
 from gtr_beir.progress import Progress
@@ -70,7 +70,7 @@ def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class WordEncoder:
+class WordEncoder(BatchesByItself):
     """Words of a fixed list -> counts, L2-normalised: every score can be worked out by hand."""
 
     device = "cpu"
@@ -100,16 +100,6 @@ class WordEncoder:
         tokens = np.array([len(words) for words in cut], dtype=np.int32)
         longer = np.array([len(text.split()) > max_tokens for text in texts], dtype=bool)
         return Encoded((counts / norms).astype(np.float32), tokens, longer)
-
-    def encode_each(
-        self,
-        groups: Iterable[list[str]],
-        *,
-        kind: str,
-        max_tokens: int,
-        follower: Follower = NOBODY,
-    ) -> Iterator[Encoded]:
-        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, follower=follower)
 
 
 class WordSystem:

@@ -16,7 +16,7 @@ HERE = Path()
 
 def work(names: list[str], datasets: list[str]) -> Work:
     asked = Experiment(tuple(SystemChoice(name, Options()) for name in names), tuple(datasets))
-    return Work(asked, tuple(datasets), (RunOptions(),) * len(names), HERE, HERE, False)
+    return Work(asked, tuple(datasets), (RunOptions(),) * len(names), HERE, HERE, False, ())
 
 
 def test_done_found_failed_and_left() -> None:

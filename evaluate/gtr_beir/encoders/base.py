@@ -53,12 +53,6 @@ class Nobody:
 NOBODY = Nobody()
 
 
-class EncodesTexts(Protocol):
-    """One vector a text, of one group."""
-
-    def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded: ...
-
-
 class Encoder(Protocol):
     """One vector a text; vectors are finite or NumericalError is raised by who asked for them.
 
@@ -138,29 +132,35 @@ def encode(encoder: Encoder, texts: list[str], *, kind: Kind, max_tokens: int) -
 _TEXTS_AT_ONCE = 128
 
 
-def one_by_one(
-    encoder: EncodesTexts,
-    groups: Iterable[list[str]],
-    *,
-    kind: Kind,
-    max_tokens: int,
-    follower: Follower = NOBODY,
-) -> Iterator[Encoded]:
-    """`Encoder.encode_each` of an encoder that batches by itself: it is given the texts of a group
-    longest first, some at a time, so that somebody hears of them."""
-    for group, texts in enumerate(groups):
-        order = np.argsort([-len(text) for text in texts], kind="stable").astype(np.int64)
-        parts = []
-        for first in range(0, max(len(order), 1), _TEXTS_AT_ONCE):
-            places = order[first : first + _TEXTS_AT_ONCE]
-            part = follower.known(group, places)
-            if part is None:
-                part = encoder.encode(
-                    [texts[place] for place in places], kind=kind, max_tokens=max_tokens
-                )
-                follower.did(group, places, functools.partial(_itself, part))
-            parts.append(part)
-        yield _in_order(parts, order)
+class BatchesByItself:
+    """An encoder that makes batches of the texts of one group by itself."""
+
+    def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
+        """Of one group of texts, in the order given."""
+        raise NotImplementedError
+
+    def encode_each(
+        self,
+        groups: Iterable[list[str]],
+        *,
+        kind: Kind,
+        max_tokens: int,
+        follower: Follower = NOBODY,
+    ) -> Iterator[Encoded]:
+        """`Encoder.encode_each`: the texts of a group are given longest first, some at a time, so
+        that somebody hears of them."""
+        for group, texts in enumerate(groups):
+            order = np.argsort([-len(text) for text in texts], kind="stable").astype(np.int64)
+            parts = []
+            for first in range(0, max(len(order), 1), _TEXTS_AT_ONCE):
+                places = order[first : first + _TEXTS_AT_ONCE]
+                part = follower.known(group, places)
+                if part is None:
+                    some = [texts[place] for place in places]
+                    part = self.encode(some, kind=kind, max_tokens=max_tokens)
+                    follower.did(group, places, functools.partial(_itself, part))
+                parts.append(part)
+            yield _in_order(parts, order)
 
 
 def _itself(encoded: Encoded) -> Encoded:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gtr_beir.digests import Digest
-from gtr_beir.encoders.base import NOBODY, Encoded, Follower, one_by_one
+from gtr_beir.encoders.base import BatchesByItself, Encoded
 from gtr_beir.errors import NumericalError, UsageError
 from gtr_beir.lengths import Kind
 
@@ -27,7 +27,7 @@ _DECIDING = ("prompts", "default_prompt_name", "truncate_dim", "max_seq_length")
 """Attributes of the library's encoders that decide vectors beside weights and modules."""
 
 
-class GivenEncoder:
+class GivenEncoder(BatchesByItself):
     """Whatever has `encode(texts)` and gives an array [n, dim] or a tensor.
 
     Where it has `encode_query` and `encode_document`, as SentenceTransformer has, those are asked,
@@ -119,17 +119,6 @@ class GivenEncoder:
             vectors = self._vectors(texts, kind)
         none = np.zeros(len(texts), dtype=np.int32)
         return Encoded(vectors, none, none.astype(bool))
-
-    def encode_each(
-        self,
-        groups: Iterable[list[str]],
-        *,
-        kind: Kind,
-        max_tokens: int,
-        follower: Follower = NOBODY,
-    ) -> Iterator[Encoded]:
-        """`encode` of each group."""
-        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, follower=follower)
 
     def _vectors(self, texts: list[str], kind: Kind) -> npt.NDArray[np.float32]:
         act = getattr(self._model, _OF_KIND[kind], None) or getattr(self._model, _OWN)

@@ -7,14 +7,14 @@ cannot be seen or set from outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from gtr_beir.encoders.base import NOBODY, Encoded, Follower, Kind, one_by_one
+from gtr_beir.encoders.base import BatchesByItself, Encoded, Kind
 from gtr_beir.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BATCH = 32
 
 
-class TfHubEncoder:
+class TfHubEncoder(BatchesByItself):
     """A SavedModel folder as an encoder; tokens are not counted and cuts are not seen.
 
     Raises UsageError if the extra is not installed, CheckpointError if
@@ -82,17 +82,6 @@ class TfHubEncoder:
             vectors[batch] = found / np.maximum(norms, 1e-12)
         none = np.zeros(len(texts), dtype=np.int32)
         return Encoded(vectors, none, none.astype(bool))
-
-    def encode_each(
-        self,
-        groups: Iterable[list[str]],
-        *,
-        kind: Kind,
-        max_tokens: int,
-        follower: Follower = NOBODY,
-    ) -> Iterator[Encoded]:
-        """`encode` of each group."""
-        return one_by_one(self, groups, kind=kind, max_tokens=max_tokens, follower=follower)
 
     def _vectors(self, texts: list[str]) -> npt.NDArray[np.float32]:
         try:

@@ -96,10 +96,10 @@ class BlockStore:
         there = self._parts_of(key)
         number = int(there[-1].name) + 1 if there else 0
         self.put(f"{PARTS}/{key}/{number:06d}", arrays)
-        if STANDS_FOR_ALL in arrays:
-            for path in there:
-                if np.isin(np.load(path / f"{DONE}.npy"), arrays[DONE]).all():
-                    remove_folder(path)
+        for path in there if STANDS_FOR_ALL in arrays else ():
+            older = self.get(f"{PARTS}/{key}/{path.name}")
+            if older is None or np.isin(older[DONE], arrays[DONE]).all():
+                remove_folder(path)
 
     def forget_parts(self, key: str) -> None:
         """What is under `key` is whole."""

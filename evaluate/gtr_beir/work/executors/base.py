@@ -72,7 +72,7 @@ def nothing_first() -> dict[str, str]:
     return {}
 
 
-def keep_nothing(_task: object, _part: Arrays) -> None:
+def kept_nowhere(_task: object, _part: Arrays) -> None:
     """For a job that is not resumed within a task."""
 
 
@@ -96,7 +96,7 @@ class Job(Generic[T, R]):
     first: Callable[[], Mapping[str, str]] = nothing_first
     folders: tuple[Path, ...] = ()
     by_device: frozenset[str] = frozenset()
-    keep: Callable[[T, Arrays], None] = keep_nothing
+    keep: Callable[[T, Arrays], None] = kept_nowhere
 
 
 @dataclass(frozen=True)

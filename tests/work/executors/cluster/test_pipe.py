@@ -76,6 +76,10 @@ def test_few_messages_with_data_are_held_and_closing_waits_for_none() -> None:
     held = here._in.qsize()
     assert held == 4
     assert [heard(here) for _ in range(3)][2][1] == 2  # type: ignore[index]
+    deadline = time.monotonic() + 30
+    while here._in.qsize() < 4:
+        assert time.monotonic() < deadline, "what was heard makes room for as many"
+        time.sleep(0.01)
     start = time.monotonic()
     here.close()
     there.close()

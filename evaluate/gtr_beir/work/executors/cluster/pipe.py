@@ -34,6 +34,7 @@ class Pipe:
 
     def __init__(self, connection: Connection):
         self._few = threading.Semaphore(_HELD)
+        self._closed = False
         self._connection, self._number = connection, connection.fileno()
         self._out: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._in: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -73,6 +74,7 @@ class Pipe:
         """Nobody can hear or say anything more, at either end."""
         self._out.put(None)
         self._cut()
+        self._closed = True
         self._few.release()
         self._sender.join()
         self._receiver.join()
@@ -105,6 +107,9 @@ class Pipe:
                     kind, value, more = self._connection.recv()
                     if more:
                         self._few.acquire()
+                        # What the line still holds would each wait for room that nobody makes.
+                        if self._closed:
+                            return
                     data = self._connection.recv_bytes() if more else None
                     self._in.put(Message(kind, value, data))
                     del data
