@@ -158,9 +158,10 @@ def test_killed_at_work(tmp_path: Path) -> None:
     command += ["--datasets-dir", str(tmp_path / "store"), "--results-dir"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     subprocess.run([*command, str(tmp_path / "calm")], check=True, env=environment)
+    done = tmp_path / "killed/toy/loaves/blocks"
     for blocks in (1, 3):
         process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment)
-        while len(list((tmp_path / "killed").rglob("vectors-*"))) < blocks:
+        while len(list(done.glob("vectors-*"))) < blocks:
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
