@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from doubles import WordSystem
@@ -58,6 +60,34 @@ def test_blocks_of_whole_records_go(
     assert benchmark(word_system, small, results_dir=results) == record
     again = benchmark(word_system, small, results_dir=results, again=True)
     assert again.measures == record.measures
+
+
+class OfLength:
+    def encode(self, texts: list[str]) -> np.ndarray[Any, Any]:
+        return np.array([[len(text), 1] for text in texts], dtype=np.float32)
+
+
+def test_again_leaves_the_blocks_of_its_own_settings_alone(
+    small: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    word_system = load_system(OfLength(), name="words")
+
+    def names() -> set[str]:
+        return {path.name for path in (tmp_path / "words/small/blocks").glob("[a-z]*-*")}
+
+    benchmark(word_system, small, results_dir=tmp_path, depth=5)
+    before = names()
+    (tmp_path / "words/small/blocks/parts/vectors-old/000000").mkdir(parents=True)
+    (tmp_path / "words/small/blocks/parts/vectors-old/000000/done.npy").write_bytes(bytes(3 << 20))
+    benchmark(word_system, small, results_dir=tmp_path, depth=3, again=True, quiet=False)
+    assert "removed 3.1 MB of blocks of other settings, which no record needs\n" in (
+        capsys.readouterr().err
+    )
+    gone, new = before - names(), names() - before
+    assert {name.partition("-")[0] for name in (*gone, *new)} == {"topk"}, "vectors are the same"
+    assert not (tmp_path / "words/small/blocks/parts/vectors-old").exists()
+    benchmark(word_system, small, results_dir=tmp_path, depth=3, again=True, quiet=False)
+    assert "removed" not in capsys.readouterr().err
 
 
 def test_blocks_of_a_record_that_was_changed_stay(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_the_time_until_work_begins_makes_no_rate(monkeypatch: pytest.MonkeyPatc
         "toy: 100 of 1,000 documents, 5.00/s, 3 min 00 s left",
         "toy: 100 of 1,000 documents, 5.00/s, took 20 s after 30 s of getting ready",
     ]
+
+
+def test_a_log_has_few_lines_of_a_long_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 15 s, 45 s, 105 s, ... and then every ten minutes."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    progress = of_stage(stream, 4 * 3600)
+    shown = []
+    for _ in range(4 * 3600):
+        now[0] += 1
+        before = len(stream.getvalue())
+        progress.advance(1)
+        if len(stream.getvalue()) > before:
+            shown.append(now[0])
+    assert shown[:6] == [15, 45, 105, 225, 465, 945]
+    assert {b - a for a, b in pairwise(shown[6:])} == {600}
+    assert len(shown) < 30
 
 
 def test_two_devices_count_every_document_once(

@@ -56,6 +56,31 @@ def test_vectors_that_are_all_the_same(tmp_path: Path) -> None:
     ]
 
 
+class OneQuery:
+    """Documents differ, queries do not."""
+
+    def encode_query(self, texts: list[str]) -> np.ndarray[Any, Any]:
+        return np.ones((len(texts), 2), dtype=np.float32)
+
+    def encode_document(self, texts: list[str]) -> np.ndarray[Any, Any]:
+        numbers = [float(len(text) + ord(text[-1]) / 100) for text in texts]
+        return np.array([[number, 1] for number in numbers], dtype=np.float32)
+
+    def encode(self, texts: list[str]) -> np.ndarray[Any, Any]:
+        raise NotImplementedError
+
+
+def test_queries_that_are_all_the_same(tmp_path: Path) -> None:
+    judged = [(f"q{n}", f"d{m}", 1) for n in range(3) for m in range(30, 40)]
+    texts = [f"text {n}" for n in range(40)]
+    dataset = made(tmp_path, texts, ["one", "two", "three"], judged)
+    record = benchmark(load_system(OneQuery(), name="one"), dataset, results_dir=tmp_path / "r")
+    assert signs(record) == [
+        "100% of the queries have the first ten documents and scores of another query, as queries "
+        "do whose vectors are the same"
+    ]
+
+
 def test_a_tokenizer_of_another_language(tmp_path: Path) -> None:
     arabic = "كيف تعمل محركات البحث وما هي أفضل طريقة لترتيب الوثائق"
     dataset = made(

@@ -191,7 +191,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
         tokenizer = getattr(getattr(system, "encoder", None), "tokenizer", None)
         signs = signs_of(found.run, dataset, values, found.facts, tokenizer)
 
-        def record_of(run: str) -> Record:
+        def record_of() -> Record:
             seconds = {
                 **found.facts.get("seconds", {}),
                 "search_total": searched - start,
@@ -209,11 +209,7 @@ def _benchmark_one(system: System, dataset: Dataset, chosen: RunOptions) -> tupl
                 n_documents=dataset.n_documents,
                 depth=chosen.depth,
                 self_matches={"policy": chosen.self_matches, "queries": concerned},
-                fingerprints={
-                    "dataset": dataset.fingerprint,
-                    "system": fingerprint,
-                    "run": run,
-                },
+                fingerprints={"dataset": dataset.fingerprint, "system": fingerprint},
                 facts={**found.facts, **ties, "signs": signs, "seconds": seconds, **machine()},
                 versions=versions(),
                 finished=now(),
@@ -245,6 +241,7 @@ class _Place:
             rerank=self.reranked,
             executor=chosen.executor,
             shown=self.name,
+            again=chosen.again,
             quiet=chosen.quiet,
         )
 
@@ -306,9 +303,10 @@ def _brought_up(record: Record, folder: Path, dataset: Dataset, identity: Identi
     current = replace(record, identity=identity, format=FORMAT)
     if record.lacks:
         values = measures.per_query(Run.read(folder / RUN, dataset), dataset)
-        write_per_query(folder / PER_QUERY, values)
+        queries = write_per_query(folder / PER_QUERY, values)
         current = replace(
             current,
+            fingerprints={**record.fingerprints, "queries": queries},
             measures=measures.mean(values),
             facts={**record.facts, "scored_again": versions()["gtr-beir"]},
         )

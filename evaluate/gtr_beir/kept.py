@@ -8,8 +8,10 @@ record never stands beside files of another.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,8 @@ import pandas as pd
 from gtr_beir.data.store import Dataset
 from gtr_beir.digests import hash_file
 from gtr_beir.errors import InputError, StoreError, UsageError
-from gtr_beir.files import atomic_folder, sync_folder
-from gtr_beir.query_values import read_per_query, require_agreeing, write_per_query
+from gtr_beir.files import Lock, atomic_folder, sync_folder
+from gtr_beir.query_values import values_of, write_per_query
 from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
 
 STAGED = "staged"
@@ -33,17 +35,19 @@ def keep(
     folder: Path,
     write_run: Callable[[Path], None],
     values: pd.DataFrame,
-    record_of: Callable[[str], Record],
+    record_of: Callable[[], Record],
 ) -> Record:
     """Put run file, per-query file and record in the place of those in a folder, if any.
 
-    write_run: writes the run file to a path; values: of its queries; record_of: the record, given
-    the SHA-256 of the run file. The caller holds the folder's lock.
+    write_run: writes the run file to a path; values: of its queries; record_of: the record, to
+    which the SHA-256 of both files is added. The caller holds the folder's lock.
     """
     with atomic_folder(folder / STAGED) as staged:
         write_run(staged / RUN)
-        write_per_query(staged / PER_QUERY, values)
-        record = record_of(hash_file(staged / RUN))
+        hashes = {"queries": write_per_query(staged / PER_QUERY, values)}
+        hashes["run"] = hash_file(staged / RUN)
+        record = record_of()
+        record = replace(record, fingerprints={**record.fingerprints, **hashes})
         record.write(staged)
     finish(folder)
     return record
@@ -63,6 +67,20 @@ def finish(folder: Path) -> None:
             (staged / name).replace(folder / name)
     sync_folder(folder)
     shutil.rmtree(staged)
+
+
+def finish_all(folder: Path) -> None:
+    """Move what was staged under a folder of results to its place, where whoever staged it is
+    gone; who reads results begins with it. A folder that cannot be written stays as it is."""
+    for depth in range(4):  # results, a system, a dataset, a forum
+        for staged in folder.glob("*/" * depth + STAGED):
+            with contextlib.suppress(OSError, StoreError):
+                held = Lock(staged.parent / LOCK)
+                try:
+                    if held.take(wait=False):
+                        finish(staged.parent)
+                finally:
+                    held.release()
 
 
 def done_before(
@@ -145,11 +163,10 @@ def whole_record(folder: Path) -> bool:
 
 def _agrees(record: Record, folder: Path) -> bool:
     """Whether run and per-query file are still those of a record."""
-    if hash_file(folder / RUN) != record.fingerprints["run"]:
+    if not (folder / RUN).is_file():
         return False
-    path = folder / PER_QUERY
     try:
-        require_agreeing([read_per_query(path)], record, path)
+        values_of(record, [folder / PER_QUERY])
     except (OSError, InputError):
         return False
     return True

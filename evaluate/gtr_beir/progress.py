@@ -7,9 +7,13 @@ import sys
 import time
 from typing import IO
 
+_FIRST, _MOST = 15.0, 600.0
+"""Seconds until the first line in a pipe, and between two lines at most."""
+
 
 class Progress:
-    """Progress of one stage: a moving line on a terminal, a plain line now and then in a pipe.
+    """Progress of one stage: a moving line on a terminal; in a pipe a plain line when it ends, and,
+    if it is long, some before, ever less often.
 
     Shows how much is done, the rate, and the time left. Everything goes to standard error.
     """
@@ -27,7 +31,7 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._quiet = quiet
         self._terminal = self._stream.isatty()
-        self._interval = 0.1 if self._terminal else 15.0
+        self._interval = 0.1 if self._terminal else _FIRST
         self._start = self._at_work = time.monotonic()
         self._shown = self._start
         self._done = 0
@@ -59,6 +63,8 @@ class Progress:
         if not self._quiet and now - self._shown >= self._interval:
             self._shown = now
             self._show(end="\r" if self._terminal else "\n")
+            if not self._terminal:
+                self._interval = min(2 * self._interval, _MOST)
 
     def skip(self, count: int) -> None:
         """`count` more units of work were there already."""

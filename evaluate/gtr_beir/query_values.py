@@ -8,24 +8,51 @@ from pathlib import Path
 
 import pandas as pd
 
+from gtr_beir.digests import hash_file
 from gtr_beir.errors import InputError
 from gtr_beir.files import atomic_write
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.records import Record
+from gtr_beir.records import RECORD, RUN, Record
 
 _ROUNDING = 1e-9
 """Means over the same values, summed in another order, are closer than this."""
 
 
-def write_per_query(path: Path, values: pd.DataFrame) -> None:
-    """CSV with a line a query; 17 digits, so that reading it gives the same numbers."""
+def write_per_query(path: Path, values: pd.DataFrame) -> str:
+    """The file's SHA-256. CSV with a line a query; 17 digits, so that reading it gives the same
+    numbers."""
     with atomic_write(path, "w") as handle:
         values.to_csv(handle, float_format="%.17g", lineterminator="\n")
+    return hash_file(path)
 
 
-def require_agreeing(tables: Sequence[pd.DataFrame], record: Record, path: Path) -> None:
-    """InputError if a record's per-query values, a table for each part, have other than its number
-    of queries or other means than it says. path: for the sentence."""
+def values_of(record: Record, paths: Sequence[Path]) -> list[pd.DataFrame]:
+    """A record's per-query values, a table for each part, by query id. InputError if they, or the
+    run file that lies beside them, are not those that the record is of."""
+    for path in paths:
+        _require_same_files(record, path)
+    tables = [read_per_query(path) for path in paths]
+    _require_agreeing(tables, record, paths[0])
+    return tables
+
+
+def _require_same_files(record: Record, path: Path) -> None:
+    """By their hashes, where there are such: older records have none of per-query values."""
+    if record.parts:
+        if not (path.parent / RECORD).is_file():
+            return
+        record = Record.read(path.parent)
+    for file, name in ((path, "queries"), (path.parent / RUN, "run")):
+        wanted = record.fingerprints.get(name)
+        # Whoever passes results on may leave the rankings out.
+        if wanted is not None and file.is_file() and hash_file(file) != wanted:
+            raise InputError(
+                "it is not the file that its record was written with; run again with --again",
+                path=file,
+            )
+
+
+def _require_agreeing(tables: Sequence[pd.DataFrame], record: Record, path: Path) -> None:
     queries = sum(map(len, tables))
     if queries != record.n_queries:
         raise _disagree(f"it has {queries:,} queries and its record {record.n_queries:,}", path)

@@ -48,8 +48,9 @@ class Record:
     system: the name in folders and tables; identity: what the scores are of; measures: means in
     [0, 1], unrounded; n_queries: queries that the means run over; parts: the measures of each part
     of a dataset that is a mean of parts, else empty; fingerprints: of the dataset, the system and
-    the run file's bytes; self_matches: the policy and how many queries have
-    a document of their own id; facts: tokens, device, seconds and bytes as the system gave them.
+    the bytes of the run file (run) and of the per-query file (queries); self_matches: the policy
+    and how many queries have a document of their own id; facts: tokens, device, seconds and bytes
+    as the system gave them.
     """
 
     dataset: str

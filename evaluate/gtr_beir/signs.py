@@ -55,6 +55,23 @@ def _of_rankings(run: Run, dataset: Dataset, values: pd.DataFrame) -> Iterator[s
                 f"{same.mean():.0%} of the queries give their first ten documents one score, as "
                 "vectors do that are all the same"
             )
+            return
+    like_another = _like_another(run)
+    if like_another >= _ALIKE:
+        yield (
+            f"{like_another:.0%} of the queries have the first ten documents and scores of another "
+            "query, as queries do whose vectors are the same"
+        )
+
+
+def _like_another(run: Run) -> float:
+    """The share of queries that find what another one finds, at the same scores."""
+    first = np.concatenate(
+        [run.doc_rows[:, :TOP].astype(np.float64), run.scores[:, :TOP].astype(np.float64)], axis=1
+    )
+    first = first[(run.doc_rows[:, :TOP] != NO_DOCUMENT).any(axis=1)]
+    _, counts = np.unique(first, axis=0, return_counts=True)
+    return float(counts[counts > 1].sum()) / max(1, len(run.doc_rows))
 
 
 def _of_judgements(run: Run, dataset: Dataset) -> Iterator[str]:

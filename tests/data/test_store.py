@@ -13,8 +13,22 @@ from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.columns import UNIT
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.registry import benchmark_names, registered, suite
-from gtr_beir.data.store import Dataset, DatasetGroup, check_files
+from gtr_beir.data.store import Dataset, DatasetGroup, check_files, names_here
 from gtr_beir.errors import UsageError
+
+
+def test_what_a_killed_import_moved_away_is_found_again(tmp_path: Path) -> None:
+    """Killed between its two names: the old dataset is there for whoever asks for any."""
+    source = write_beir(tmp_path / "own", [{"_id": "d", "text": "x"}], {"q": "x"}, [("q", "d", 1)])
+    store = tmp_path / "store"
+    dataset = import_beir(source, datasets_dir=store)
+    moved = dataset.path.with_name(".old-0123456789ab-own")
+    dataset.path.rename(moved)
+    found = load_dataset("own", datasets_dir=store)
+    assert isinstance(found, Dataset)
+    assert found.fingerprint == dataset.fingerprint
+    dataset.path.rename(moved)
+    assert names_here(store) == ("own",)
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,31 @@ def test_datasets_of_one_name_are_not_one_line(tmp_path: Path) -> None:
     titles = [line.title for line in first.lines if not line.average]
     assert titles == ["own-set [11111111]", "own-set [22222222]"]
     assert all(len(line.cells) == 1 for line in first.lines if not line.average)
+    said = leaderboard(tmp_path).remarks[0]
+    assert said.startswith("own-set stands for 2 datasets, or copies of one, that are not the same")
+    assert "[11111111], [22222222]" in said
+
+
+def test_nano_sets_are_never_averaged_with_full_ones(tmp_path: Path) -> None:
+    values = {"scifact": 0.9, "nfcorpus": 0.7, "nano-scifact": 0.2, "nano-nfcorpus": 0.4}
+    made = [record("one", name, value) for name, value in values.items()]
+    lines = {line.title: line for line in leaderboard(write(tmp_path, *made)).boards[0].lines}
+    means = {
+        title: next(cell.value for column, cell in line.cells.items() if column.group == OWN)
+        for title, line in lines.items()
+        if line.average
+    }
+    assert means == pytest.approx({"Mean of these 2": 0.8, "Mean of these 2 Nano": 0.3})
+
+
+def test_pairs_over_datasets_are_over_full_or_nano_sets(tmp_path: Path) -> None:
+    for name in ("scifact", "nfcorpus", "nano-scifact", "nano-nfcorpus"):
+        for system, value in (("one", 0.5), ("two", 0.25)):
+            values = [value, value / 2, 0.0]
+            write(tmp_path, record(system, name, 0.5))
+            write_queries(tmp_path, system, name, values)
+    over = [one.datasets for one in leaderboard(tmp_path).overall if one.measure == "ndcg@10"]
+    assert over == [("NFCorpus", "SciFact"), ("Nano NFCorpus", "Nano SciFact")]
 
 
 def test_one_label_for_two_systems_is_two_columns(tmp_path: Path) -> None:
@@ -243,11 +268,10 @@ def test_an_older_record_is_told(tmp_path: Path) -> None:
     old = record("old", "scifact", 0.5)
     short = replace(old, measures={"ndcg@10": 0.5, "recall@100": 0.5})
     report = leaderboard(write(tmp_path, short))
-    assert (
-        "old on scifact: the record is of an older version and lacks 41 measures"
-        in (report.remarks[0])
-    )
-    assert report.remarks[0] in markdown(report).replace("\n  ", " ").replace("\\`", "`")
+    alone, older = report.remarks
+    assert alone.startswith("1 of 1 records have no per-query file beside them (of old")
+    assert "old on scifact: the record is of an older version and lacks 41 measures" in older
+    assert older in markdown(report).replace("\n  ", " ").replace("\\`", "`")
 
 
 def test_best_is_what_is_read() -> None:

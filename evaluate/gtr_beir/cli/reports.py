@@ -137,9 +137,11 @@ def write_leaderboard(
 ) -> Iterator[Path]:
     """Write leaderboard.* of the formats, and figures/*, into a folder; yields each path when it is
     written."""
-    from gtr_beir.files import atomic_write
+    from gtr_beir.files import atomic_write, remove_leftovers
     from gtr_beir.report.formats import render
 
+    for place in (folder, folder / "figures"):
+        remove_leftovers(place)
     for name in formats:
         if name == "figures":
             yield from _write_figures(report, folder / "figures")

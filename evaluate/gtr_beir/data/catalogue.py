@@ -18,6 +18,7 @@ from gtr_beir.data.store import (
     Dataset,
     DatasetGroup,
     datasets_folder,
+    give_names_back,
     is_here,
     names_here,
     open_dataset,
@@ -40,6 +41,9 @@ def load_dataset(
     spec = registered(name)
     needed = spec.parts if spec is not None and spec.parts else (name,)
     missing = [part for part in needed if not is_here(part, folder)]
+    if missing:
+        give_names_back(folder, missing)
+        missing = [part for part in missing if not is_here(part, folder)]
     if missing and name == DEMO:
         import_beir(_DEMO_FOLDER, name=DEMO, split="test", datasets_dir=folder, again=True)
     elif missing and spec is None:

@@ -19,9 +19,10 @@ forums belong to it the registry says.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from gtr_beir.data.columns import UNIT, ColumnFile, unit_digest, values_digest
 from gtr_beir.data.registry import DatasetSpec, registered
 from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import StoreError
-from gtr_beir.files import read_json
+from gtr_beir.files import read_json, remove_leftovers
 
 FORMAT = 1
 """Version of the layout above; a store of another version must be imported again."""
@@ -303,6 +304,14 @@ def is_here(name: str, folder: Path) -> bool:
     return (folder / name / "manifest.json").is_file()
 
 
+def give_names_back(folder: Path, names: Iterable[str]) -> None:
+    """Where a replacement was killed between its two names, the dataset that was there is found
+    again. A folder that cannot be written stays as it is."""
+    for place in {(folder / name).parent for name in names}:
+        with contextlib.suppress(OSError):
+            remove_leftovers(place)
+
+
 def open_dataset(spec: DatasetSpec, folder: Path) -> Dataset | DatasetGroup:
     """A registered dataset that is there, whole."""
     if spec.parts:
@@ -314,6 +323,7 @@ def names_here(folder: Path) -> tuple[str, ...]:
     """Names of the datasets in the folder, forums of CQADupStack included."""
     if not folder.is_dir():
         return ()
+    give_names_back(folder, ["any", *(f"{p.name}/any" for p in folder.iterdir() if p.is_dir())])
     found = [*folder.glob("*/manifest.json"), *folder.glob("*/*/manifest.json")]
     places = (path.parent.relative_to(folder) for path in found)
     return tuple(sorted(str(p) for p in places if not any(n.startswith(".") for n in p.parts)))

@@ -59,7 +59,12 @@ class SentenceModel:
         self.tokenizer = tokenizer.backend_tokenizer
         self._pad_id = int(tokenizer.pad_token_id or 0)
         self.prompts = self._prompts(folder)
-        self.own_length = int(self._model.max_seq_length or 512)
+        own_length = self._model.max_seq_length or 512
+        if type(own_length) is not int or own_length < 1:
+            raise CheckpointError(
+                f"{folder.path} says max_seq_length {own_length!r}, which is not a number of tokens"
+            )
+        self.own_length = own_length
         config = self._transformer.auto_model.config
         positions = getattr(config, "max_position_embeddings", None)
         if positions and config.model_type in ("roberta", "xlm-roberta", "mpnet", "camembert"):

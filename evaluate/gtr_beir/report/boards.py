@@ -28,7 +28,7 @@ from gtr_beir.report.board import (
     Column,
     Line,
 )
-from gtr_beir.report.naming import Names, title_of
+from gtr_beir.report.naming import Names, by_size, title_of
 from gtr_beir.report.own import OwnCells
 from gtr_beir.report.verdicts import SOURCES
 
@@ -138,7 +138,8 @@ def _ranked(own: OwnCells, titles: Sequence[str], sort: str) -> list[Column]:
     columns = sorted(own, key=lambda column: column.name)
     if sort == "name":
         return columns
-    shared = [t for t in titles if all(t in own[column] for column in columns)]
+    everywhere = [t for t in titles if all(t in own[column] for column in columns)]
+    shared = next(iter(by_size(everywhere).values()), [])
 
     def mean(column: Column) -> float:
         return float(np.mean([own[column][title].value for title in shared])) if shared else 0.0
@@ -187,7 +188,13 @@ def _averages(
     }
     known = {title for titles in sets.values() for title in titles}
     if set(shown) - known or not set(shown) >= set(sets[next(reversed(sets))]):
-        sets = {f"Mean of these {len(shown)}": list(shown), **sets}
+        kinds = by_size(shown)
+        means = {
+            f"Mean of these {len(titles)}{f' {kind}' if kind and len(kinds) > 1 else ''}": titles
+            for kind, titles in kinds.items()
+            if len(titles) > 1
+        }
+        sets = {**means, **sets}
     lines = []
     for title, members in sets.items():
         found = {}

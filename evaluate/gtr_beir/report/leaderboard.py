@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gtr_beir.data.registry import benchmark_names
 from gtr_beir.errors import UsageError
+from gtr_beir.kept import finish_all
 from gtr_beir.published import published_values
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import Record, read_all
@@ -58,6 +59,7 @@ def leaderboard(
     is not, InputError for a file that is none of MTEB's.
     """
     folder = Path(results_dir)
+    finish_all(folder)
     records = _chosen(list(read_all(folder)), systems, datasets)
     wanted = [Measure.parse(m) if isinstance(m, str) else m for m in measures]
     if not wanted:
@@ -85,18 +87,33 @@ def leaderboard(
         overall=own.overall,
         sections=tuple(sorted(sections, key=lambda section: place(section.title, datasets))),
         baseline=against,
-        remarks=(*_remarks(names), *left_out),
+        remarks=(*_remarks(names, per_query), *left_out),
     )
     return replace(report, notes=_notes(report))
 
 
-def _remarks(names: Names) -> Iterator[str]:
+def _remarks(names: Names, per_query: PerQuery) -> Iterator[str]:
     """What a reader should know of the records themselves."""
     systems = len(names.systems)
     if systems > MOST:
         yield (
             f"{systems} own systems are tested beside the baseline alone, since at most {MOST} are "
             "tested beside each other; name some with --systems"
+        )
+    for name in dict.fromkeys(record.dataset for record in names.records):
+        copies = [f"[{print_[:8]}]" for (held, print_) in names.titles if held == name]
+        if len(copies) > 1:
+            yield (
+                f"{name} stands for {len(copies)} datasets, or copies of one, that are not the "
+                f"same ({', '.join(copies)}: the dataset's fingerprint); their values are not "
+                "compared with each other"
+            )
+    alone = [record for record in names.records if not per_query.tables(record)]
+    if alone:
+        yield (
+            f"{len(alone)} of {len(names.records)} records have no per-query file beside them (of "
+            f"{alone[0].system} on {alone[0].dataset}, for one): their means are not checked, have "
+            "no interval and are not tested"
         )
     for record in names.records:
         if record.lacks:

@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gtr_beir.data.registry import registered
+from gtr_beir.data.registry import nano_names, registered
 from gtr_beir.digests import fingerprint_of
 from gtr_beir.identity import Identity
 from gtr_beir.published import TITLES
@@ -18,6 +18,7 @@ LETTERS = string.ascii_lowercase
 """What systems are called beside values that are better than theirs."""
 MOST = len(LETTERS)
 """Systems that are tested beside each other."""
+NANO = "Nano"
 _OWN_RUN = "own run"
 _SEEN = {"yes": "*", "perhaps": "(*)"}
 
@@ -117,6 +118,16 @@ def _titles(records: Iterable[Record]) -> dict[tuple[str, str], str]:
         for name, prints in found.items()
         for print_ in prints
     }
+
+
+def by_size(titles: Iterable[str]) -> dict[str, list[str]]:
+    """ "" -> titles of full datasets, "Nano" -> those of NanoBEIR's, where there are any: a mean
+    over both would be of nothing that anybody has."""
+    nano = {title_of(name) for name in nano_names()}
+    found: dict[str, list[str]] = {"": [], NANO: []}
+    for title in titles:
+        found[NANO if title.partition(" [")[0] in nano else ""].append(title)
+    return {kind: held for kind, held in found.items() if held}
 
 
 def title_of(name: str) -> str:

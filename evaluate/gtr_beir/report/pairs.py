@@ -26,7 +26,7 @@ from gtr_beir.ranking.significance import (
 )
 from gtr_beir.report.board import LEVEL
 from gtr_beir.report.findings import Overall, Pair
-from gtr_beir.report.naming import MOST
+from gtr_beir.report.naming import MOST, by_size
 from gtr_beir.report.per_query import Values
 
 EDGES = tuple(step / 10 - 1.05 for step in range(22))
@@ -163,17 +163,19 @@ def _over_datasets(
 
 
 def _shared(held: Held) -> dict[tuple[str, ...], list[tuple[str, str]]]:
-    """Titles of two datasets or more -> the pairs that can be compared on just these."""
+    """Titles of two datasets or more, all full or all Nano -> the pairs that can be compared on
+    just these."""
     found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     names = list(dict.fromkeys(name for systems in held.values() for name in systems))
     for a, b in combinations(names, 2):
-        titles = tuple(
+        both = (
             title
             for title, systems in held.items()
             if a in systems and b in systems and _comparable({a: systems[a], b: systems[b]})
         )
-        if len(titles) > 1:
-            found.setdefault(titles, []).append((a, b))
+        for titles in by_size(both).values():
+            if len(titles) > 1:
+                found.setdefault(tuple(titles), []).append((a, b))
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gtr_beir.query_values import read_per_query, require_agreeing
+from gtr_beir.query_values import values_of
 from gtr_beir.ranking.measures import MEASURES, Measure
 from gtr_beir.ranking.significance import (
     flipped_means,
@@ -127,9 +127,7 @@ class PerQuery:
         paths = [self.results / record.system / name / PER_QUERY for name in names]
         if not all(path.is_file() for path in paths):
             return []
-        tables = [read_per_query(path).sort_index() for path in paths]
-        require_agreeing(tables, record, paths[0])
-        return tables
+        return [table.sort_index() for table in values_of(record, paths)]
 
     def _draw(self, name: str, fingerprint: str) -> _Drawn:
         """For every system and measure of a dataset, over the same draws of queries."""

@@ -79,7 +79,8 @@ class SearchOptions:
     work_dir holds finished blocks; k: documents kept of a query; block_documents: in a block (None:
     as usual); rerank: a run whose documents alone are ranked, for systems that can (None: the whole
     corpus); executor: who does it (None: the devices of this machine that the system names); shown:
-    the name that progress has for it ("": the system's own).
+    the name that progress has for it ("": the system's own); again: blocks of other settings, whose
+    record is about to be replaced, are removed when all is found.
     """
 
     work_dir: Path
@@ -89,6 +90,7 @@ class SearchOptions:
     rerank: Run | None = None
     executor: Executor | None = None
     shown: str = ""
+    again: bool = False
     quiet: bool = True
 
 

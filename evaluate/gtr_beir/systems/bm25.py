@@ -123,7 +123,9 @@ class Bm25:
             "fields": weights,
             "analyzer": ANALYZER_VERSION,
         }
-        self.fingerprint = fingerprint_of([name, self.settings])
+        # Before 0.2 the sums of weighted fields were not rounded.
+        rounding = () if _equal(weights) else ("each field rounded",)
+        self.fingerprint = fingerprint_of([name, self.settings, *rounding])
 
     def search(self, dataset: Dataset, options: SearchOptions) -> Found:
         """Build what is missing of the index, then score all queries against every segment."""

@@ -40,6 +40,8 @@ from gtr_beir.work.store import BlockStore
 
 _STORED = "rankings above a floor, packed"
 """The form of stored rankings; a part of their key, so that those of another form are not found."""
+_RANKINGS, _VECTORS = "topk-", "vectors-"
+"""What the names of blocks begin with."""
 
 
 BlockJob = Job[BlockTask, BlockResult]
@@ -170,6 +172,13 @@ class BlockSearch:
             wanted=wanted,
         )
 
+    def remove_others(self) -> int:
+        """Remove the blocks that lie beside those of this search; returns the bytes of them."""
+        mine = {self._name(block) for block in self._blocks}
+        if (key := self._work.vectors_key) is not None:
+            mine |= {self._vectors_name(block, key) for block in self._blocks}
+        return self._store.remove_others(mine, (_RANKINGS, _VECTORS))
+
     def keep_part(self, task: BlockTask, part: Arrays) -> None:
         """Keep what was done of a block that somebody is at."""
         self._store.keep_part(self._parts_name(task.block), part)
@@ -224,10 +233,10 @@ class BlockSearch:
             self._devices.setdefault(device, []).append(block.start)
 
     def _name(self, block: Block) -> str:
-        return "topk-" + content_key(self._dataset.unit_digests, block, self._key)
+        return _RANKINGS + content_key(self._dataset.unit_digests, block, self._key)
 
     def _vectors_name(self, block: Block, key: str) -> str:
-        return "vectors-" + content_key(self._dataset.unit_digests, block, key)
+        return _VECTORS + content_key(self._dataset.unit_digests, block, key)
 
     def _parts_name(self, block: Block) -> str:
         """Parts are of vectors where those can be kept, else of rankings."""

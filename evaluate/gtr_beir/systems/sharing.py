@@ -87,6 +87,11 @@ class SharedSearch(Generic[W]):
         """All blocks, merged: what did them here, the run, and facts for the record."""
         with self._begun() as (work, search, executor, job):
             run, facts = search.run(executor, job)
+            if self.options.again and (freed := search.remove_others()):
+                self.progress.say(
+                    f"removed {freed / 1e6:,.1f} MB of blocks of other settings, which no record "
+                    "needs"
+                )
         if executor.hands:
             facts["workers"] = [asdict(hand) for hand in executor.hands.values()]
         return work, run, facts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,17 @@ class BlockStore:
             older = self.get(f"{PARTS}/{key}/{path.name}")
             if older is None or np.isin(older[DONE], arrays[DONE]).all():
                 remove_folder(path)
+
+    def remove_others(self, keys: Set[str], kinds: tuple[str, ...]) -> int:
+        """Remove what is stored, whole or in parts, under names of these kinds (what they begin
+        with) that are not among `keys`; returns how many bytes it had."""
+        freed = 0
+        for place in (self._folder, self._folder / PARTS):
+            for path in place.glob("[!.]*") if place.is_dir() else ():
+                if path.name.startswith(kinds) and path.name not in keys:
+                    freed += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+                    remove_folder(path)
+        return freed
 
     def forget_parts(self, key: str) -> None:
         """What is under `key` is whole."""

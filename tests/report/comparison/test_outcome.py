@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from tests.report.tags import Tags
 
 from gtr_beir import cli
 from gtr_beir.data.store import Dataset
+from gtr_beir.digests import hash_file
 from gtr_beir.errors import RequirementError, UsageError
 from gtr_beir.ranking.measures import Measure
-from gtr_beir.records import PER_QUERY, Record
+from gtr_beir.records import PER_QUERY, RECORD, RUN, Record
 from gtr_beir.report.comparison.outcome import (
     MOST,
     Outcome,
@@ -27,7 +29,9 @@ from gtr_beir.report.comparison.outcome import (
     outcome_of,
     verdicts,
 )
+from gtr_beir.report.comparison.paired import comparison_table
 from gtr_beir.report.comparison.text import FORMATS, markdown, terminal
+from gtr_beir.report.leaderboard import leaderboard
 from refusal import Refused
 
 NDCG = Measure("ndcg", 10)
@@ -176,7 +180,9 @@ def test_the_command_shows_the_queries(
     table = pd.read_csv(lost, dtype={"query_id": str})
     table.assign(**{"recall@3": 0.0}).to_csv(lost, index=False)
     one = Record.read(lost.parent)
-    replace(one, measures={**one.measures, "recall@3": 0.0}).write(lost.parent)
+    hashes = {**one.fingerprints, "queries": hash_file(lost)}
+    changed = {**one.measures, "recall@3": 0.0}
+    replace(one, measures=changed, fingerprints=hashes).write(lost.parent)
     capsys.readouterr()
     compare = ["compare", str(results / "a"), str(results / "b"), "--measure", "recall@3"]
     assert cli.main(compare) == 0
@@ -237,8 +243,71 @@ def test_results_of_different_datasets_are_not_compared(values: Values, refused:
         code=2,
     )
     assert cli.main(["compare", str(a), str(same)]) == 0
-    files = [str(folder / "own" / PER_QUERY) for folder in (a, b)]
-    assert cli.main(["compare", *files]) == 0
+    files = [folder / "own" / PER_QUERY for folder in (a, b)]
+    refused("a and b ran on different datasets…", "compare", *files, code=2)
+    # Values that lie alone are nobody's.
+    alone = [str(shutil.copy(file, a / f"{place}.csv")) for place, file in enumerate(files)]
+    assert cli.main(["compare", *alone]) == 0
+
+
+def test_a_table_fits_a_terminal(values: Values) -> None:
+    """Columns go before names are cut."""
+    names = (
+        "short",
+        "climate-fever",
+        "cqadupstack-programmers",
+        "a-name-of-sixty-letters-" + "x" * 36,
+    )
+    for name in names:
+        a = values("a", name, *[0.5] * 1536)
+        b = values("b", name, *[0.4, 0.5, 0.6] * 512)
+        table = comparison_table(outcome_of(a, [b], NDCG).compared[0].results, "B")
+        assert max(map(len, table.splitlines())) <= 80
+        assert ("w/t/l" in table) == (len(name) < 13)
+        assert name[:20] in table
+        assert "Holm p" in table
+
+
+def test_full_and_nano_sets_have_no_mean_of_both(values: Values) -> None:
+    for name, value in (("scifact", 0.9), ("nfcorpus", 0.7), ("nano-scifact", 0.1)):
+        a, b = values("a", name, 0.5, 0.5), values("b", name, value, value)
+    found = said(outcome_of(a, [b], NDCG))
+    assert "The mean of the differences B - A on full sets is +0.3000 NDCG@10." in found
+    assert not any("on Nano sets" in sentence for sentence in found), "of one there is no mean"
+
+
+@pytest.mark.parametrize("command", ["compare", "leaderboard"])
+def test_files_are_those_of_the_record(
+    mine: Dataset, results: Path, no_network: None, command: str, refused: Refused
+) -> None:
+    """Two queries that change places have the same mean; an emptied run has no mean at all."""
+    for label in "ab":
+        assert cli.main(["run", "fixed", "-d", mine.name, "--label", label, "--quiet"]) == 0
+    words = {"compare": ["compare", results / "a", results / "b"], "leaderboard": ["leaderboard"]}
+    folder = results / "b" / "mine"
+    table = pd.read_csv(folder / PER_QUERY, dtype={"query_id": str})
+    for name, damage in (
+        (PER_QUERY, lambda p: table.assign(query_id=table.query_id[::-1].values).to_csv(p)),
+        (RUN, lambda p: p.write_bytes(b"")),
+    ):
+        whole = (folder / name).read_bytes()
+        damage(folder / name)
+        said = "it is not the file that its record was written with; run again with --again"
+        refused(f"{folder / name}: {said}", *words[command])
+        (folder / name).write_bytes(whole)
+
+
+def test_what_a_killed_run_had_staged_counts(
+    mine: Dataset, results: Path, no_network: None
+) -> None:
+    """Whoever reads results moves it to its place: neither the old nor the new is gone."""
+    assert cli.main(["run", "fixed", "-d", mine.name, "--label", "a", "--quiet"]) == 0
+    folder = results / "a" / "mine"
+    (folder / "staged").mkdir()
+    for name in (RUN, PER_QUERY, RECORD):
+        (folder / name).rename(folder / "staged" / name)
+    assert leaderboard(results, published=False).boards
+    assert (folder / RECORD).is_file()
 
 
 def test_names_are_harmless(tmp_path: Path) -> None:

@@ -157,6 +157,30 @@ def test_scores_equal_the_formula(
         assert (found.id_ranks[index][~held] == -1).all()
 
 
+def test_the_sum_of_a_weighted_field_is_rounded_by_itself() -> None:
+    """As of Lucene's query of a boosted field; without a boost, all terms are one sum."""
+    # A text without words would leave the document out of the other field too.
+    texts = [[f"filler {text}" for text in random_texts(400, 30, 12, seed=s)] for s in (1, 2)]
+    queries = ["w1x w2x w3x w4x w5x w6x w7x", "w2x w9x w11x w4x w1x"]
+    both = [(texts[0], 1.5), (texts[1], 0.3)]
+    alone = [_scores([field], queries, [weight]) for field, weight in both]
+    together = _scores(texts, queries, [1.5, 0.3])
+    assert (together > 0).sum() > 400
+    assert (together == alone[0] + alone[1]).all()
+
+
+def _scores(
+    fields: Sequence[Sequence[str]], queries: Sequence[str], weights: Sequence[float]
+) -> npt.NDArray[np.float32]:
+    """float32[Q, n], 0 where a document is not found."""
+    rows, found = search(fields, queries, k=len(fields[0]), weights=weights, loops=compiled())
+    scores = np.zeros((len(queries), len(fields[0])), dtype=np.float32)
+    for query in range(len(queries)):
+        held = rows[query] >= 0
+        scores[query, rows[query][held]] = found.scores[query][held]
+    return scores
+
+
 def test_one_score_by_hand() -> None:
     # Two documents, "cat" in one of them: idf = ln(1 + 1.5 / 1.5); both lengths are the average.
     rows, found = search([["cat mat", "dog mat"]], ["cat"], k=1)

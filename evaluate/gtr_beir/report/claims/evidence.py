@@ -15,6 +15,7 @@ from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.registry import registered
 from gtr_beir.data.store import Dataset, datasets_folder, is_here
 from gtr_beir.identity import related, why_not_compared
+from gtr_beir.kept import finish_all
 from gtr_beir.published import PublishedValue, published_values
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import RUN, Record, read_all
@@ -94,6 +95,7 @@ class Evidence:
     def records(self) -> dict[str, list[Record]]:
         """Dataset -> its records; damaged ones raise StoreError."""
         found: dict[str, list[Record]] = {}
+        finish_all(self.results)
         for record in read_all(self.results):
             found.setdefault(record.dataset, []).append(record)
         return found

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from gtr_beir.errors import RequirementError, UsageError
+from gtr_beir.kept import finish_all
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.records import RECORD, RUN, Record
 from gtr_beir.report.board import LEVEL
@@ -22,6 +23,7 @@ from gtr_beir.report.comparison.paired import (
     paired_results,
 )
 from gtr_beir.report.inspect_command import inspect_command
+from gtr_beir.report.naming import by_size, title_of
 from gtr_beir.report.notebook import output, paragraph
 from gtr_beir.report.plain_text import clean
 from gtr_beir.report.rounding import p_value, shown, signed
@@ -194,7 +196,9 @@ def compare(
 def _found(given: Path, results: Path) -> Path:
     """What is given, or the system of that name in the results folder."""
     named = results / given
-    return named if not given.exists() and named.is_dir() else given
+    found = named if not given.exists() and named.is_dir() else given
+    finish_all(found)
+    return found
 
 
 def outcome_of(
@@ -250,13 +254,24 @@ def verdicts(one: Compared, outcome: Outcome) -> list[str]:
     parts = [
         f"{word} on {len(groups[word])}{_listed(groups[word])}" for word in ("better", "worse")
     ]
-    mean = sum(result.comparison.difference for result in one.results) / len(one.results)
     return [
         f"Of {len(one.results)} datasets {b} is {' and '.join(parts)}; on {len(groups[''])} no "
         f"difference is shown (p < {LEVEL:g}{corrected}).",
-        f"The mean of the differences {b} - A is {signed(mean)} {measure.title}.",
+        *_means(one, measure),
         *alone,
     ]
+
+
+def _means(one: Compared, measure: Measure) -> Iterator[str]:
+    kinds = by_size(title_of(result.dataset) for result in one.results)
+    for kind, titles in kinds.items():
+        found = [r.comparison.difference for r in one.results if title_of(r.dataset) in titles]
+        if len(found) > 1:
+            on = f" on {kind or 'full'} sets" if len(kinds) > 1 else ""
+            yield (
+                f"The mean of the differences {one.label} - A{on} is "
+                f"{signed(sum(found) / len(found))} {measure.title}."
+            )
 
 
 def _word(result: DatasetComparison) -> str:

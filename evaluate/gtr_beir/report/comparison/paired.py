@@ -12,11 +12,13 @@ import pandas as pd
 import tabulate
 
 from gtr_beir.errors import InputError, UsageError
-from gtr_beir.query_values import read_per_query, require_agreeing
+from gtr_beir.query_values import read_per_query, values_of
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.ranking.significance import Comparison, compare, holm, weighted
 from gtr_beir.records import PER_QUERY, RECORD, Record
 from gtr_beir.report.rounding import p_value, shown, signed
+
+_COLUMNS = 80
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def _is_single(path: Path) -> bool:
 def _sources(path: Path) -> dict[str, _Source]:
     """Dataset -> where its values are."""
     if path.is_file():
-        return {path.parent.name: _Source({path.parent.name: path}, None)}
+        beside = path.name == PER_QUERY and (path.parent / RECORD).is_file()
+        record = Record.read(path.parent) if beside else None
+        return {path.parent.name: _Source({path.parent.name: path}, record)}
     if (path / RECORD).is_file():
         source = _recorded(path)
         return {path.name: source}
@@ -166,9 +170,10 @@ def _paired(name: str, one: _Source, two: _Source, measure: Measure) -> Paired:
 def _columns(source: _Source, measure: Measure) -> list[_Column]:
     """The measure's values in each of a result's files, which must be those of its record."""
     paths = list(source.files.values())
-    tables = [read_per_query(path) for path in paths]
-    if source.record is not None:
-        require_agreeing(tables, source.record, paths[0])
+    if source.record is None:
+        tables = [read_per_query(path) for path in paths]
+    else:
+        tables = values_of(source.record, paths)
     for path, table in zip(paths, tables, strict=True):
         if str(measure) not in table.columns:
             raise UsageError(
@@ -226,8 +231,8 @@ def _paired_columns(name: str, one: _Column, two: _Column) -> Paired:
 def comparison_table(
     results: Sequence[DatasetComparison], b: str = "B", *, style: str = "simple"
 ) -> str:
-    """For a terminal of 80 columns; or, in another style of tabulate's, with every test. b: the
-    second result's name."""
+    """For a terminal of 80 columns, of which long names leave no room for all; or, in another style
+    of tabulate's, with every test. b: the second result's name."""
     narrow = style == "simple"
     rows = [
         {
@@ -245,6 +250,20 @@ def comparison_table(
         for r in results
     ]
     # The three counts add up to the queries, and the corrected p is the one to go by.
-    left_out = ("queries", "p (random.)", "p (t)") if narrow else ()
-    kept = [{name: row[name] for name in row if name not in left_out} for row in rows]
-    return tabulate.tabulate(kept, "keys", style, disable_numparse=True)
+    left_out = ["queries", "p (random.)", "p (t)"] if narrow else []
+    while True:
+        kept = [{name: row[name] for name in row if name not in left_out} for row in rows]
+        table = str(tabulate.tabulate(kept, "keys", style, disable_numparse=True))
+        width = max(map(len, table.splitlines()), default=0)
+        if not narrow or width <= _COLUMNS:
+            return table
+        if "w/t/l" not in left_out:
+            left_out.append("w/t/l")
+            continue
+        room = max(len(str(row["dataset"])) for row in rows) - (width - _COLUMNS)
+        for row in rows:
+            row["dataset"] = _clipped(str(row["dataset"]), room)
+
+
+def _clipped(name: str, room: int) -> str:
+    return name if len(name) <= room else f"{name[: room - 3]}..."

@@ -100,7 +100,8 @@ def term_scores(
 ) -> npt.NDArray[np.float32]:
     """float32[p]: w - w / (1 + tf * inverse), every step in single precision (`BM25Scorer.score`).
 
-    A document's score is the float64 sum of these over terms and fields, rounded to float32.
+    A document's score is the float64 sum of these over terms and fields, rounded to float32; the
+    sum of a field with a weight other than 1 is rounded first.
     """
     scores = frequencies * inverses
     scores += np.float32(1)

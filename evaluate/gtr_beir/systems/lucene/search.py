@@ -90,10 +90,12 @@ class Queries:
 
 @dataclass(frozen=True)
 class FieldScoring:
-    """What one field needs to score: weights float32[C] of the clauses; inverses float32[256]."""
+    """What one field needs to score: weights float32[C] of the clauses; inverses float32[256];
+    boosted: whether the field has a weight of its own, so that its sum is rounded by itself."""
 
     weights: npt.NDArray[np.float32]
     inverses: npt.NDArray[np.float32]
+    boosted: bool = False
 
     @classmethod
     def of(
@@ -114,6 +116,7 @@ class FieldScoring:
         return cls(
             clause_weights(queries.clause_counts, idf[queries.clause_terms], field_weight),
             norm_inverses(parameters or Parameters(), statistics.average_length),
+            field_weight != 1.0,
         )
 
 
@@ -208,7 +211,8 @@ def score_segment(
     n_documents = len(id_ranks)
     if any(len(segment) != n_documents for segment in segments):
         raise ValueError("the fields of a segment and its id ranks must have the same length")
-    if loops is not None:
+    # The compiled loops have one sum for all fields, as Lucene has where no field is boosted.
+    if loops is not None and not any(scoring.boosted for scoring in scorings):
         _search_compiled(best, queries, segments, scorings, id_ranks, excluded, loops, threads)
         return
     fields = [
@@ -257,6 +261,7 @@ class _FieldScores:
         lows, sizes = segment.offsets[places].astype(np.int64), segment.sizes(places)
         ends = np.cumsum(sizes)
         self.documents = segment.documents
+        self.boosted = scoring.boosted
         self.scores = np.empty(int(sizes.sum()), dtype=np.float32)
         self.spans: list[tuple[int, int, int] | None] = [None] * len(queries.clause_terms)
         columns = (clauses, lows, lows + sizes, ends - sizes)
@@ -289,8 +294,26 @@ class _Adder:
 
         Good until the next call; None if no document has any of the clauses.
         """
-        documents, scores, size = [], [], 0
+        plain = [field for field in self._fields if not field.boosted]
+        found = self._added(plain, clauses)
         for field in self._fields:
+            if field.boosted:
+                # Lucene's query of a boosted field is one of its own, whose score is a float.
+                whole = None if found is None else found.copy()
+                found = self._added([field], clauses)
+                if found is None:
+                    found = whole
+                elif whole is None:
+                    found = found.astype(np.float32).astype(np.float64)
+                else:
+                    found = whole + found.astype(np.float32)
+        return found
+
+    def _added(
+        self, fields: Sequence[_FieldScores], clauses: Sequence[int]
+    ) -> npt.NDArray[np.float64] | None:
+        documents, scores, size = [], [], 0
+        for field in fields:
             for clause in clauses:
                 if span := field.spans[clause]:
                     low, high, at = span
