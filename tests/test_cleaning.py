@@ -62,6 +62,16 @@ def test_blocks_of_whole_records_go(
     assert again.measures == record.measures
 
 
+def test_an_index_elsewhere_by_command(
+    folders: tuple[str, ...], small: Dataset, tmp_path: Path
+) -> None:
+    place = tmp_path / "indexes"
+    run = ["run", "bm25-flat", "-d", "small", "-q", "--index-dir", str(place), *folders]
+    assert cli.main(run) == 0
+    assert list(place.rglob("*.npy"))
+    assert not list(small.path.rglob("contents_*"))
+
+
 class OfLength:
     def encode(self, texts: list[str]) -> np.ndarray[Any, Any]:
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)

@@ -97,6 +97,15 @@ def test_a_tokenizer_of_another_language(tmp_path: Path) -> None:
     assert any("of the tokens of the first 1 queries are unknown" in s for s in said)
 
 
+def test_documents_that_are_cut(tmp_path: Path) -> None:
+    texts = [f"{n} " + "bread dough oven " * 400 for n in range(30)]
+    judged = [("q0", f"d{n}", 1) for n in range(30)]
+    dataset = made(tmp_path, texts, ["bread"], judged)
+    system = load_system(str(CHECKPOINT_DIR), device="cpu", offline=True)
+    said = signs(benchmark(system, dataset, results_dir=tmp_path / "r"))
+    assert "100% of the documents were cut at the length limit" in said
+
+
 def test_nothing_is_said_of_an_ordinary_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from doubles import write_beir
 from gtr_beir import cli, compare
+from gtr_beir.data.importing import import_beir
 from gtr_beir.data.store import Dataset
 from gtr_beir.errors import StoreError
 from gtr_beir.records import Record
@@ -55,6 +59,39 @@ def test_a_whole_run_has_nothing_to_add(
     told = capsys.readouterr().out
     assert "the run ranks documents for 3 of 3 judged queries\nand 4 of 5 relevant" in told
     assert "of 4 documents among its first ten 4 are judged" in told
+
+
+def test_an_empty_ranking_of_ones_own(
+    small: Dataset, where: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A query set that finds nothing: the run file of the program is one for its own `score`."""
+    qrels = [(query, "d1", 1) for query in ("q1", "q2")]
+    documents = [{"_id": "d1", "title": "", "text": "apple"}]
+    source = write_beir(tmp_path / "nothing", documents, {"q1": "kiwi", "q2": "fig"}, qrels)
+    import_beir(source, datasets_dir=small.path.parent)
+    on = ("-d", "nothing", *where[2:])
+    assert cli.main(["run", "bm25-flat", *on, "-q"]) == 0
+    capsys.readouterr()
+    run = tmp_path / "results/bm25-flat/nothing/run.trec.gz"
+    assert cli.main(["score", str(run), *on]) == 0
+    assert "the run ranks documents for 0 of 2 judged queries" in capsys.readouterr().out
+
+
+def test_grades_far_below_0(
+    small: Dataset, where: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A query whose grades are all -2 or lower ended the process inside the library."""
+    qrels = [("q1", "d1", -2), ("q1", "d2", -3), ("q2", "d2", 1), ("q2", "d1", -2)]
+    documents = [{"_id": f"d{n}", "title": "", "text": f"apple {n}"} for n in (1, 2)]
+    source = write_beir(tmp_path / "below", documents, {"q1": "apple", "q2": "apple 2"}, qrels)
+    import_beir(source, datasets_dir=small.path.parent)
+    on = ("-d", "below", *where[2:])
+    words = [sys.executable, "-m", "gtr_beir"]
+    subprocess.run([*words, "run", "bm25-flat", *on, "-q"], check=True, capture_output=True)
+    record = Record.read(tmp_path / "results/bm25-flat/below")
+    assert record.measures["ndcg@10"] == pytest.approx(0.5), "q1 is judged, and has no gain"
+    run = str(tmp_path / "results/bm25-flat/below/run.trec.gz")
+    subprocess.run([*words, "score", run, *on], check=True, capture_output=True)
 
 
 def test_json(run_file: Path, where: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

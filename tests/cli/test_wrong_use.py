@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from gtr_beir import cli
+from gtr_beir.data.store import Dataset
+from gtr_beir.records import RUN
 from refusal import Refused, files_in, leftovers
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -201,4 +205,42 @@ def test_arguments_that_do_not_parse_exit_with_2(
     told = capsys.readouterr().err
     assert told.startswith("usage: gtr-beir")
     assert "error: " in told.splitlines()[-1]
+    if arguments[0] == "run":
+        assert told.startswith("usage: gtr-beir run "), "of the command, not of all"
     assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("saved_model.pb", "{folder} is a SavedModel, as TF-Hub has them; name it tfhub:{folder}"),
+        ("checkpoint", "{folder} is a T5X checkpoint; name it t5x:{folder}"),
+    ],
+)
+def test_a_checkpoint_of_another_form_is_recognised(
+    file: str, sentence: str, mine: Dataset, tmp_path: Path, refused: Refused
+) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / file).write_bytes(b"")
+    refused(sentence.replace("{folder}", str(folder)), "run", str(folder), "-d", mine.name, code=2)
+
+
+def test_names_that_are_not_utf_8(
+    mine: Dataset, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system gives them: bytes that stand for no letter."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/r\xff")
+    said = "the name '…' is not UTF-8, so not everything here can open it; …give a link to it…"
+    refused(said, *RUN_MINE, "--results-dir", odd, code=2)
+    refused(said, "run", odd, "-d", mine.name, code=2)
+    assert not Path(odd).exists()
+    monkeypatch.setenv("GTR_BEIR_DATASETS", odd)
+    refused(said, *RUN_MINE, code=2)
+
+
+def test_a_depth_that_no_corpus_has_is_that_of_the_corpus(mine: Dataset, results: Path) -> None:
+    """100,000,000 for each query would be asked of memory; a ranking ends with the documents."""
+    assert cli.main([*RUN_MINE, "--depth", "100000000", "-q"]) == 0
+    run = gzip.decompress((results / "fixed" / mine.name / RUN).read_bytes()).decode()
+    assert 0 < len(run.splitlines()) <= mine.n_documents * len(mine.query_ids)

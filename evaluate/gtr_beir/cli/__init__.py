@@ -25,8 +25,9 @@ from gtr_beir.cli.plan import add_plan
 from gtr_beir.cli.reports import add_leaderboard, add_score
 from gtr_beir.cli.run import add_run
 from gtr_beir.data.registry import closest
-from gtr_beir.errors import GtrBeirError, sentence
+from gtr_beir.errors import GtrBeirError, UsageError, sentence
 from gtr_beir.process import STOPPED, Stopped
+from gtr_beir.report.plain_text import printable
 
 AddCommand = Callable[["Commands[argparse.ArgumentParser]"], None]
 
@@ -34,6 +35,7 @@ AddCommand = Callable[["Commands[argparse.ArgumentParser]"], None]
 def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand] = ()) -> int:
     """Run one command; returns the exit code. further: commands of those who use this module."""
     try:
+        _require_utf8(sys.argv[1:] if arguments is None else arguments)
         parser = _parser(further)
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
@@ -56,6 +58,17 @@ def main(arguments: Sequence[str] | None = None, *, further: Sequence[AddCommand
         print(f"gtr-beir: {sentence(error)}", file=sys.stderr)
         return 1
     return code or 0
+
+
+def _require_utf8(arguments: Sequence[str]) -> None:
+    """UsageError for a name in other bytes: libraries that open files here take UTF-8 alone."""
+    folders = (os.environ.get(f"GTR_BEIR_{what}", "") for what in ("DATASETS", "RESULTS"))
+    for given in (*map(str, arguments), *folders):
+        if not given.isascii() and given != given.encode(errors="replace").decode():
+            raise UsageError(
+                f"the name '{printable(given)}' is not UTF-8, so not everything here can open it; "
+                "rename the folder, or give a link to it that is"
+            )
 
 
 def _parser(further: Sequence[AddCommand]) -> argparse.ArgumentParser:

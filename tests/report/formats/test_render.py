@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from tests.report.results import record, write, write_queries
 
+from gtr_beir.errors import UsageError
 from gtr_beir.ranking.measures import Measure
 from gtr_beir.report.board import OWN, Board, Cell, Column, Line
 from gtr_beir.report.findings import QueryLine, Section
@@ -136,3 +137,11 @@ def test_best_is_bold_and_marks_follow() -> None:
     tied = replace(line, cells={one: Cell(0.5), two: Cell(0.5)})
     both = replace(report, boards=(replace(report.boards[0], lines=(tied,)),))
     assert markdown(both).count("**0.5000**") == 2
+
+
+def test_formats_have_the_names_that_people_give_them() -> None:
+    given = ("tex", "markdown", "page", "svg", "PNG", ".html", "csv")
+    formats = ["latex", "md", "html", "figures", "figures", "html", "csv"]
+    assert [render.format_named(name) for name in given] == formats
+    with pytest.raises(UsageError, match="there is no format 'pdf'; choose from md, csv, html"):
+        render.format_named("pdf")
