@@ -303,6 +303,9 @@ def _brought_up(record: Record, folder: Path, dataset: Dataset, identity: Identi
     current = replace(record, identity=identity, format=FORMAT)
     if record.lacks:
         values = measures.per_query(Run.read(folder / RUN, dataset), dataset)
+        # Whoever is killed in between leaves a record that is of either file.
+        rest = {name: hash for name, hash in record.fingerprints.items() if name != "queries"}
+        replace(record, fingerprints=rest).write(folder)
         queries = write_per_query(folder / PER_QUERY, values)
         current = replace(
             current,

@@ -29,6 +29,8 @@ from gtr_beir.errors import StoreError
 TEMPORARY_PREFIX = ".tmp-"
 _REPLACED_PREFIX = ".old-"
 _REPLACED = re.compile(rf"{re.escape(_REPLACED_PREFIX)}[0-9a-f]{{12}}-(.+)", re.DOTALL)
+_TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9]+-)?[0-9a-f]{{8,12}}-.+", re.DOTALL)
+"""As `_beside` makes them; those of 0.1 have a number first."""
 _LONG_AGO = 7 * 24 * 3600.0
 """Seconds after which an untouched leftover counts as dead on a file system without locks."""
 _NAME_IS_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -206,7 +208,7 @@ def remove_leftovers(folder: Path) -> None:
         return
     replaced = []
     for path in list(folder.iterdir()):
-        if path.name.startswith(TEMPORARY_PREFIX):
+        if _TEMPORARY.fullmatch(path.name):
             with _claimed(path) as dead:
                 if dead:
                     _remove(path)

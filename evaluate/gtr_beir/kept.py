@@ -75,12 +75,23 @@ def finish_all(folder: Path) -> None:
     for depth in range(4):  # results, a system, a dataset, a forum
         for staged in folder.glob("*/" * depth + STAGED):
             with contextlib.suppress(OSError, StoreError):
+                if not _is_ours(staged):
+                    continue
                 held = Lock(staged.parent / LOCK)
                 try:
-                    if held.take(wait=False):
+                    # Where nobody can be locked out, whoever staged it may be at it.
+                    if held.take(wait=False) and not held.why_none:
                         finish(staged.parent)
                 finally:
                     held.release()
+
+
+def _is_ours(staged: Path) -> bool:
+    """Whether a folder is what `keep` makes, and not a label, a dataset or anybody's folder of this
+    name: it lies beside the lock of a result and holds its files alone."""
+    if staged.is_symlink() or not (staged.parent / LOCK).is_file():
+        return False
+    return {path.name for path in staged.iterdir()} <= {RUN, PER_QUERY, RECORD}
 
 
 def done_before(

@@ -56,12 +56,12 @@ def _of_rankings(run: Run, dataset: Dataset, values: pd.DataFrame) -> Iterator[s
                 "vectors do that are all the same"
             )
             return
-    like_another = _like_another(run)
-    if like_another >= _ALIKE:
-        yield (
-            f"{like_another:.0%} of the queries have the first ten documents and scores of another "
-            "query, as queries do whose vectors are the same"
-        )
+        like_another = _like_another(run)
+        if like_another >= _ALIKE:
+            yield (
+                f"{like_another:.0%} of the queries have the first ten documents and scores of "
+                "another query, as queries do whose vectors are the same"
+            )
 
 
 def _like_another(run: Run) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -141,7 +142,8 @@ def write_leaderboard(
     from gtr_beir.report.formats import render
 
     for place in (folder, folder / "figures"):
-        remove_leftovers(place)
+        with contextlib.suppress(OSError):
+            remove_leftovers(place)
     for name in formats:
         if name == "figures":
             yield from _write_figures(report, folder / "figures")

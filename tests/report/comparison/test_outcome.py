@@ -32,7 +32,7 @@ from gtr_beir.report.comparison.outcome import (
 from gtr_beir.report.comparison.paired import comparison_table
 from gtr_beir.report.comparison.text import FORMATS, markdown, terminal
 from gtr_beir.report.leaderboard import leaderboard
-from refusal import Refused
+from refusal import Refused, files_in
 
 NDCG = Measure("ndcg", 10)
 
@@ -308,6 +308,29 @@ def test_what_a_killed_run_had_staged_counts(
         (folder / name).rename(folder / "staged" / name)
     assert leaderboard(results, published=False).boards
     assert (folder / RECORD).is_file()
+
+
+def test_nobody_elses_folder_of_that_name_is_touched(
+    mine: Dataset, results: Path, no_network: None
+) -> None:
+    """A label, a folder beside results, and one that holds something else."""
+    run = ["run", "fixed", "-d", mine.name, "--quiet"]
+    assert cli.main([*run, "--label", "staged"]) == 0
+    assert cli.main([*run, "--label", "a"]) == 0
+    for place in (results / "a/staged", results / "a/mine/staged"):
+        place.mkdir()
+        (place / RUN).write_text("mine")
+        (place / "notes.txt").write_text("mine")
+    before = files_in(results)
+    assert leaderboard(results, published=False).boards
+    compare(results / "a", results / "staged")
+    assert files_in(results) == before
+
+
+def test_wide_letters_end_as_well(values: Values) -> None:
+    a, b = values("a", "\u6f22" * 24 + "aa", 0.5, 0.5), values("b", "\u6f22" * 24 + "aa", 0.5, 0.4)
+    table = comparison_table(outcome_of(a, [b], NDCG).compared[0].results, "B")
+    assert "\u6f22" * 4 in table
 
 
 def test_names_are_harmless(tmp_path: Path) -> None:

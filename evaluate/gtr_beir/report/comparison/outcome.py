@@ -197,7 +197,7 @@ def _found(given: Path, results: Path) -> Path:
     """What is given, or the system of that name in the results folder."""
     named = results / given
     found = named if not given.exists() and named.is_dir() else given
-    finish_all(found)
+    finish_all(found.parent if found.is_file() else found)
     return found
 
 

@@ -19,6 +19,8 @@ from gtr_beir.records import PER_QUERY, RECORD, Record
 from gtr_beir.report.rounding import p_value, shown, signed
 
 _COLUMNS = 80
+_SHORTEST = 8
+"""Letters of a name that is still one."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,11 @@ def comparison_table(
         if "w/t/l" not in left_out:
             left_out.append("w/t/l")
             continue
-        room = max(len(str(row["dataset"])) for row in rows) - (width - _COLUMNS)
+        longest = max(len(str(row["dataset"])) for row in rows)
+        if longest <= _SHORTEST:
+            return table
+        # Letters that are two columns wide need another turn: each one shortens the longest name.
+        room = min(max(longest - (width - _COLUMNS), _SHORTEST), longest - 1)
         for row in rows:
             row["dataset"] = _clipped(str(row["dataset"]), room)
 

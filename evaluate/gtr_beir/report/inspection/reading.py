@@ -12,6 +12,7 @@ from gtr_beir.data.registry import closest
 from gtr_beir.data.store import Dataset, join_title_and_text
 from gtr_beir.digests import hash_file
 from gtr_beir.errors import StoreError, UsageError
+from gtr_beir.kept import finish_all
 from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.topk import NO_DOCUMENT
 from gtr_beir.records import RECORD, RUN, Record
@@ -62,6 +63,7 @@ def open_ranked(given: Path, dataset: Dataset, results: Path, datasets: Path) ->
     Raises UsageError if there is none, or if its record is of another copy of the dataset, and
     StoreError if the run file is not the one that its record names.
     """
+    finish_all(results)
     path = _run_file(given, dataset, results)
     folder = path.parent
     if path.name != RUN or not (folder / RECORD).is_file():
