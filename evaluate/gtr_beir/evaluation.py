@@ -18,7 +18,7 @@ from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import UsageError
 from gtr_beir.files import lock, remove_leftovers
 from gtr_beir.identity import USUAL_DEPTH, WHOLE_CORPUS, Identity, Scoring
-from gtr_beir.kept import BLOCKS, LOCK, done_before, finish, keep
+from gtr_beir.kept import BLOCKS, LOCK, done_before, finish, finish_all, keep
 from gtr_beir.query_values import write_per_query
 from gtr_beir.ranking import measures
 from gtr_beir.ranking.measures import Measure
@@ -283,6 +283,7 @@ def _reranked(chosen: RunOptions, dataset: Dataset) -> tuple[Scoring, Run | None
         return WHOLE_CORPUS, None
     path = chosen.rerank
     if path.is_dir():
+        finish_all(path)
         path = path / dataset.name / RUN
     if not path.is_file():
         raise UsageError(

@@ -42,7 +42,7 @@ def load_dataset(
     needed = spec.parts if spec is not None and spec.parts else (name,)
     missing = [part for part in needed if not is_here(part, folder)]
     if missing:
-        give_names_back(folder, missing)
+        give_names_back({(folder / part).parent for part in missing})
         missing = [part for part in missing if not is_here(part, folder)]
     if missing and name == DEMO:
         import_beir(_DEMO_FOLDER, name=DEMO, split="test", datasets_dir=folder, again=True)

@@ -304,10 +304,10 @@ def is_here(name: str, folder: Path) -> bool:
     return (folder / name / "manifest.json").is_file()
 
 
-def give_names_back(folder: Path, names: Iterable[str]) -> None:
+def give_names_back(places: Iterable[Path]) -> None:
     """Where a replacement was killed between its two names, the dataset that was there is found
-    again. A folder that cannot be written stays as it is."""
-    for place in {(folder / name).parent for name in names}:
+    again. places: folders that hold datasets; one that cannot be written stays as it is."""
+    for place in places:
         with contextlib.suppress(OSError):
             remove_leftovers(place)
 
@@ -323,7 +323,8 @@ def names_here(folder: Path) -> tuple[str, ...]:
     """Names of the datasets in the folder, forums of CQADupStack included."""
     if not folder.is_dir():
         return ()
-    give_names_back(folder, ["any", *(f"{p.name}/any" for p in folder.iterdir() if p.is_dir())])
+    # CQADupStack's forums lie a folder deeper.
+    give_names_back([folder, *(path for path in folder.iterdir() if path.is_dir())])
     found = [*folder.glob("*/manifest.json"), *folder.glob("*/*/manifest.json")]
     places = (path.parent.relative_to(folder) for path in found)
     return tuple(sorted(str(p) for p in places if not any(n.startswith(".") for n in p.parts)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -132,12 +133,12 @@ def encode(encoder: Encoder, texts: list[str], *, kind: Kind, max_tokens: int) -
 _TEXTS_AT_ONCE = 128
 
 
-class BatchesByItself:
+class BatchesByItself(ABC):
     """An encoder that makes batches of the texts of one group by itself."""
 
+    @abstractmethod
     def encode(self, texts: list[str], *, kind: Kind, max_tokens: int) -> Encoded:
         """Of one group of texts, in the order given."""
-        raise NotImplementedError
 
     def encode_each(
         self,

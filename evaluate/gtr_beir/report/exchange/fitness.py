@@ -19,6 +19,7 @@ import gtr_beir
 from gtr_beir.errors import StoreError, UsageError
 from gtr_beir.files import atomic_write
 from gtr_beir.identity import why_not_compared
+from gtr_beir.kept import finish_all
 from gtr_beir.published import PublishedValue
 from gtr_beir.ranking.measures import MEASURES, Measure
 from gtr_beir.records import RECORD, Record
@@ -135,6 +136,7 @@ def why_not_mteb(record: Record, precision: str = "") -> str:
 
 def _records(folder: Path) -> list[Record]:
     """All of a system; forums alone only where not all of them are done."""
+    finish_all(folder)
     paths = sorted(folder.glob(f"*/{RECORD}"))
     if not (folder / CQADUPSTACK / RECORD).is_file():
         paths += sorted(folder.glob(f"{CQADUPSTACK}/*/{RECORD}"))

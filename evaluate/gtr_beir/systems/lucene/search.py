@@ -295,19 +295,17 @@ class _Adder:
         Good until the next call; None if no document has any of the clauses.
         """
         plain = [field for field in self._fields if not field.boosted]
-        found = self._added(plain, clauses)
-        for field in self._fields:
-            if field.boosted:
-                # Lucene's query of a boosted field is one of its own, whose score is a float.
-                whole = None if found is None else found.copy()
-                found = self._added([field], clauses)
-                if found is None:
-                    found = whole
-                elif whole is None:
-                    found = found.astype(np.float32).astype(np.float64)
-                else:
-                    found = whole + found.astype(np.float32)
-        return found
+        if len(plain) == len(self._fields):
+            return self._added(plain, clauses)
+        whole = None
+        # Lucene's query of a boosted field is one of its own, whose score is a float.
+        for fields in (plain, *([field] for field in self._fields if field.boosted)):
+            found = self._added(fields, clauses)
+            if found is not None:
+                score = found.astype(np.float32) if fields[0].boosted else found
+                # Memory of its own: the next sum takes that of the last.
+                whole = score + (np.float64(0) if whole is None else whole)
+        return whole
 
     def _added(
         self, fields: Sequence[_FieldScores], clauses: Sequence[int]
