@@ -121,4 +121,7 @@ def test_a_moving_line_does_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
     progress = Progress("a system with a long name on a dataset", 10, "documents", stream=stream)
     progress._interval = 0.0
     progress.advance(1)
-    assert len(stream.getvalue().removeprefix("\r\x1b[K").rstrip("\r")) == 39
+    line = stream.getvalue().removeprefix("\r\x1b[K").rstrip("\r")
+    assert len(line) == 39
+    # What moves stays in sight.
+    assert line.startswith("a system wit...: 1 of 10 documents")

@@ -9,6 +9,8 @@ from typing import IO
 
 _FIRST, _MOST = 15.0, 600.0
 """Seconds until the first line in a pipe, and between two lines at most."""
+_SHORTEST = 12
+"""Letters of a stage that is still known by them."""
 
 
 class Progress:
@@ -107,8 +109,13 @@ class Progress:
         clear = "\r\x1b[K" if self._terminal else ""
         line = ", ".join(parts)
         if self._terminal and not finished:
-            # A line that wraps would not be written over by the next.
-            line = line[: shutil.get_terminal_size().columns - 1]
+            # A line that wraps would not be written over by the next; numbers stay before names.
+            room = shutil.get_terminal_size().columns - 1
+            if (excess := len(line) - room) > 0:
+                held = max(_SHORTEST, len(self._stage) - excess - len("..."))
+                if held + len("...") < len(self._stage):
+                    line = f"{self._stage[:held]}...{line[len(self._stage) :]}"
+            line = line[:room]
         self._stream.write(f"{clear}{line}{end}")
         self._stream.flush()
 
