@@ -11,7 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 
-from gtr_beir.data.download import Patience
+from gtr_beir.network import Patience
 
 QUICK = Patience(attempts=3, pause=0.01, longest_pause=0.02, silence=0.4)
 

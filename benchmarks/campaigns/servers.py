@@ -262,9 +262,9 @@ def _fetch(
     import sys
 
     from gtr_beir.data import importing, mirrors
-    from gtr_beir.data.download import Patience
     from gtr_beir.data.registry import Judgements, registered
     from gtr_beir.errors import GtrBeirError
+    from gtr_beir.network import Patience
 
     spec = registered("scifact")
     assert spec is not None

@@ -23,7 +23,7 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from gtr_beir.data import importing, mirrors
-from gtr_beir.data.download import Patience
+from gtr_beir.network import Patience
 from gtr_beir.errors import FetchError
 from gtr_beir.data.registry import Judgements, registered
 spec = replace(registered("scifact"), documents=3, queries=1, zip_bytes=1,
@@ -147,7 +147,7 @@ FORUMS = """
 import sys
 from dataclasses import replace
 from gtr_beir.data import importing, mirrors
-from gtr_beir.data.download import Patience
+from gtr_beir.network import Patience
 from gtr_beir.data.registry import Judgements, registered as known
 from gtr_beir.errors import FetchError
 def small(name):

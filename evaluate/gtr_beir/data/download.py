@@ -7,44 +7,19 @@ can neither send more than is wanted nor keep anybody waiting for longer than `P
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gtr_beir.errors import FetchError
 from gtr_beir.files import explained
-from gtr_beir.network import is_reachable
+from gtr_beir.network import Patience, Watch, is_reachable
 from gtr_beir.progress import Progress
 
 _CHUNK = 1 << 18
 _MOST = 1 << 30
 """Bytes of a file of which no size is known: topics and judgements, which are far smaller."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to try.
-
-    attempts: without any progress; requests: in all; pause, longest_pause: seconds (each pause
-    doubles); silence: seconds without a byte until a connection counts as dead; answer: seconds
-    until the server begins to send; floor, window: a connection that brings less than `floor` bytes
-    a second during `window` seconds is given up.
-    """
-
-    attempts: int = 5
-    requests: int = 100
-    pause: float = 2.0
-    longest_pause: float = 60.0
-    silence: float = 30.0
-    answer: float = 20.0
-    floor: int = 1 << 12
-    window: float = 60.0
 
 
 def download(
@@ -141,7 +116,7 @@ class _Resuming:
         # "identity": a server that compresses on the way would make lengths and ranges meaningless.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={at}-"} if at else {})
         timeout = (min(10.0, self._patience.silence), self._patience.silence)
-        watch = _Watch(self._patience)
+        watch = _Watched(self._patience)
         try:
             with (
                 watch.watching(),
@@ -177,7 +152,7 @@ class _Resuming:
                 self._part.unlink(missing_ok=True)
                 raise _TryAgainError("the server continued at the wrong place; starting over")
 
-    def _receive(self, url: str, response: Any, at: int, watch: _Watch) -> None:
+    def _receive(self, url: str, response: Any, at: int, watch: _Watched) -> None:
         length = response.headers.get("Content-Length", "")
         expected = at + int(length) if length.isdecimal() and len(length) < 20 else None
         if expected is not None and expected > self._most:
@@ -208,21 +183,8 @@ class _Resuming:
         )
 
 
-class _Watch:
-    """Ends a connection that is too slow, whatever the code that reads from it waits for.
-
-    A server may send any number of interim answers, or its headers byte by byte: no timeout of a
-    single read ends that.
-    """
-
-    def __init__(self, patience: Patience):
-        self._patience = patience
-        self._connection: Any = None
-        self._socket: Any = None
-        self._answered = threading.Event()
-        self._over = threading.Event()
-        self._bytes = 0
-        self._late = self._slow = False
+class _Watched(Watch):
+    """Of what requests connects."""
 
     def session(self) -> Any:
         """A session of requests whose connections are watched."""
@@ -242,62 +204,27 @@ class _Watch:
             base = type(pool).ConnectionCls
 
             def connect(connection: Any) -> None:
-                self._connection = connection
+                self.connected(lambda: connection.sock)
                 base.connect(connection)
-                self._socket = connection.sock
+                # requests gives the socket of a whole answer to the answer.
+                now = connection.sock
+                self.connected(lambda: connection.sock or now)
 
             pool.ConnectionCls = type("WatchedConnection", (base,), {"connect": connect})
             return pool
 
         return watched_pool
 
-    def answered(self) -> None:
-        self._answered.set()
-
-    def received(self, count: int) -> None:
-        self._bytes += count
-
     def problem(self, url: str) -> Exception | None:
         """Why the connection was ended here, if it was."""
-        if self._late:
+        if self.late:
             return _TryAgainError("no answer in time")
-        if not self._slow:
+        if not self.slow:
             return None
         return FetchError(
-            f"{url} sends less than {self._patience.floor:,} bytes a second; run again later to "
+            f"{url} sends less than {self.patience.floor:,} bytes a second; run again later to "
             "continue where it stopped, or give a mirror with --base-url"
         )
-
-    @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            self._answered.set()
-            thread.join()
-
-    def _watch(self) -> None:
-        patience = self._patience
-        if not self._answered.wait(patience.answer):
-            self._late = True
-            self._end()
-            return
-        before = self._bytes
-        while not self._over.wait(patience.window):
-            if self._bytes - before < patience.floor * patience.window:
-                self._slow = True
-                self._end()
-                return
-            before = self._bytes
-
-    def _end(self) -> None:
-        connected = getattr(self._connection, "sock", None) or self._socket
-        if connected is not None:
-            with contextlib.suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
 
 
 class _TryAgainError(Exception):

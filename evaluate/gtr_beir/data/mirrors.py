@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gtr_beir.data.download import Patience, download
+from gtr_beir.data.download import download
 from gtr_beir.data.importing import import_beir
 from gtr_beir.data.registry import DatasetSpec, gated_sentence, registered
 from gtr_beir.data.store import Dataset, DatasetGroup, datasets_folder, is_here, open_dataset
 from gtr_beir.errors import FetchError, GtrBeirError, StoreError, UsageError
 from gtr_beir.files import lock
-from gtr_beir.network import hub_is_reachable, silence_hub
+from gtr_beir.network import Patience, hub_is_reachable, silence_hub
 from gtr_beir.progress import Progress
 
 _GROWTH = 5
