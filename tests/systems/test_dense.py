@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ from gtr_beir.encoders.batching import packed_batches, padded_batches
 from gtr_beir.encoders.beir_model import BeirModel
 from gtr_beir.errors import CheckpointError, NumericalError, StoreError, UsageError
 from gtr_beir.systems.base import SearchOptions
+from gtr_beir.work.blocks import Arrays
+from gtr_beir.work.store import BlockStore
 
 TEXTS = [
     "",
@@ -207,6 +211,29 @@ def test_a_dead_worker_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
         system.search(dataset, options)
     monkeypatch.undo()
     assert system.search(dataset, options).run.scores.shape[0] == 5
+
+
+def test_where_a_block_cannot_be_kept_nobody_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the error is looked at, which holds what was at work."""
+    dataset = many(tmp_path)
+    system = load_system(str(CHECKPOINT_DIR), device="cpu,cpu", offline=True)
+    put, full = BlockStore.put, OSError("the disk is full")
+
+    def fail(self: BlockStore, key: str, arrays: Arrays) -> Arrays:
+        if key.startswith("topk-"):
+            raise full
+        return put(self, key, arrays)
+
+    monkeypatch.setattr(BlockStore, "put", fail)
+    before = threading.active_count()
+    options = SearchOptions(work_dir=tmp_path / "work", block_documents=1024)
+    with pytest.raises(OSError, match="the disk is full") as held:
+        system.search(dataset, options)
+    assert held.value is full
+    assert multiprocessing.active_children() == []
+    assert threading.active_count() <= before
 
 
 def test_a_device_that_is_not_there_is_named_at_once() -> None:

@@ -14,6 +14,7 @@ that is damaged or missing is searched again on its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -122,8 +123,10 @@ class BlockSearch:
         """Have these blocks done, all that are not there."""
         progress = self._progress
         try:
-            for done in executor.work(job, self._tasks(blocks), progress):
-                self._put(done.task, done.result, done.device)
+            # Closed at once where keeping a block fails: others would go on for nobody.
+            with closing(executor.work(job, self._tasks(blocks), progress)) as results:
+                for done in results:
+                    self._put(done.task, done.result, done.device)
         finally:
             for claim in self._claims.values():
                 claim.release()

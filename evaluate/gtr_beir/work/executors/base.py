@@ -7,7 +7,7 @@ difference to what it gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
@@ -131,11 +131,12 @@ class Executor(Protocol):
 
     def work(
         self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
-    ) -> Iterator[Done[T, R]]:
+    ) -> Generator[Done[T, R], None, None]:
         """Do every task, in whatever order they end. The next task is asked for when somebody is
         free for it; None means that there is none just now, and that there may be one later.
 
-        progress: is told of documents as they are done, by the thread that iterates.
+        progress: is told of documents as they are done, by the thread that iterates. Closed before
+        its end, it leaves nobody at work.
         """
         ...
 

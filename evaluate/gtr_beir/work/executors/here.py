@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 from gtr_beir.progress import Progress
 from gtr_beir.work.executors.base import Done, Hand, Job, R, T
@@ -20,7 +20,7 @@ class Here:
 
     def work(
         self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
-    ) -> Iterator[Done[T, R]]:
+    ) -> Generator[Done[T, R], None, None]:
         for task in tasks:
             if task is None:
                 time.sleep(PAUSE)

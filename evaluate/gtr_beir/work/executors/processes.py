@@ -7,7 +7,6 @@ gets it. A process that dies ends the work with a sentence: what was done is kep
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import multiprocessing
 import os
@@ -15,7 +14,7 @@ import platform
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic
@@ -49,27 +48,28 @@ class Processes:
 
     def work(
         self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
-    ) -> Iterator[Done[T, R]]:
+    ) -> Generator[Done[T, R], None, None]:
         self.hands = {
             f"{number} {device}": Hand(platform.node(), device)
             for number, device in enumerate(self._devices)
         }
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        shared: _Shared[T] = _Shared(tasks)
+        workers: list[_Local | _Process] = [_Local(job.worker)]
         with contextlib.ExitStack() as stack:
-            others = [
-                stack.enter_context(_Process(job, device, len(self._devices)))
-                for device in self._devices[1:]
-            ]
-            shared: _Shared[T] = _Shared(tasks)
-            # However this ends, nobody begins another task.
-            stack.callback(shared.close)
-            for name, worker in zip(self.hands, [_Local(job.worker), *others], strict=True):
+            for device in self._devices[1:]:
+                workers.append(_Process(job, device, len(self._devices)))
+                stack.callback(workers[-1].close)
+            for name, worker in zip(self.hands, workers, strict=True):
                 thread = threading.Thread(
                     target=_serve, args=(name, worker, shared, events), daemon=True
                 )
                 thread.start()
-                if isinstance(worker, _Local):
-                    stack.callback(_stop, thread)
+                # A thread is at its worker until that stops.
+                stack.callback(thread.join)
+                stack.callback(worker.stop)
+            # However this ends, nobody begins another task.
+            stack.callback(shared.close)
             at_work = len(self._devices)
             while at_work:
                 try:
@@ -127,21 +127,38 @@ class _Shared(Generic[T]):
             self._tasks = None
 
 
+class _StoppedError(Exception):
+    """Nobody waits any more for what is being done."""
+
+
 class _Local:
-    """This process's own worker."""
+    """This process's own worker, in a thread. It stops after the batch that it is at: at the
+    program's end nobody may be at work in a library."""
 
     def __init__(self, worker: Worker[Any, Any]):
         self._worker = worker
+        self._stopped = False
 
     def be_ready(self) -> None:
         pass
 
     def do(self, task: Task, tell: Tell, keep: KeepPart) -> Any:
-        return self._worker.do(task, tell, keep)
+        def tell_or_stop(count: int) -> None:
+            if self._stopped:
+                raise _StoppedError
+            tell(count)
+
+        return self._worker.do(task, tell_or_stop, keep)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        pass
 
 
 class _Process:
-    """A worker in a process of its own, which ends with the `with`."""
+    """A worker in a process of its own."""
 
     def __init__(self, job: Job[Any, Any], device: str, workers: int):
         context = multiprocessing.get_context("spawn")
@@ -149,17 +166,9 @@ class _Process:
         arguments = (self._far, os.getpid(), job.prepare, job.sent, Place(device, workers))
         self._process: BaseProcess = context.Process(target=_main, args=arguments, daemon=True)
         self._proof = job.worker.proof
-
-    def __enter__(self) -> _Process:
         with without_main(), deaf_to_interrupts():
             self._process.start()
         self._far.close()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.join()
-        self._connection.close()
 
     def be_ready(self) -> None:
         """Wait until it is prepared; StoreError if it is not equal to this process."""
@@ -171,6 +180,16 @@ class _Process:
         with _told_if_dead():
             self._connection.send(task)
         return self._answer(tell, keep)
+
+    def stop(self) -> None:
+        """End the process; whoever waits for its answer is told."""
+        self._process.terminate()
+        self._process.join()
+
+    def close(self) -> None:
+        """Once nobody waits for an answer: another file would get the connection's number."""
+        self.stop()
+        self._connection.close()
 
     def _answer(self, tell: Tell, keep: KeepPart) -> Any:
         while True:
@@ -192,16 +211,6 @@ def _told_if_dead() -> Iterator[None]:
         yield
     except (EOFError, BrokenPipeError, ConnectionResetError) as error:
         raise StoreError(DIED) from error
-
-
-def _stop(thread: threading.Thread) -> None:
-    """End a thread's work after the batch that it is at, as Ctrl-C ends that of the main thread: at
-    the program's end nobody may be at work in a library."""
-    if thread.is_alive() and thread.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt)
-        )
-        thread.join()
 
 
 def _put_part(events: queue.SimpleQueue[Any], name: str, task: Task, part: Arrays) -> None:

@@ -15,7 +15,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -119,7 +119,7 @@ class OnRay:
 
     def work(
         self, job: Job[T, R], tasks: Iterator[T | None], progress: Progress
-    ) -> Iterator[Done[T, R]]:
+    ) -> Generator[Done[T, R], None, None]:
         """Do every task. ClusterError if nobody can, or nobody answers any more."""
         self.hands = {}
         # Where all is done, Ray is not started.
