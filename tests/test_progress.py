@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from doubles import many
+from gtr_beir import progress as module
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset
 from gtr_beir.demo import CHECKPOINT_DIR
@@ -125,3 +130,84 @@ def test_a_moving_line_does_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(line) == 39
     # What moves stays in sight.
     assert line.startswith("a system wit...: 1 of 10 documents")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("done", [0, 100])
+def test_the_line_moves_while_a_batch_takes_long(
+    done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TICK", 0.02)
+    stream = Terminal()
+    progress = of_stage(stream)
+    with progress.moving():
+        progress.advance(done)
+        wait_until(lambda: stream.getvalue().count("\r\x1b[K") >= 3)
+        lines = [line.strip() for line in stream.getvalue().split("\r\x1b[K")[1:4]]
+    assert len(set(lines)) == 3, lines
+    shape = r"toy: 100 of 1,000 documents, [\d,]+/s, [\d.]+ s left"
+    if not done:
+        shape = r"toy: 0 of 1,000 documents, [\d.]+ s so far"
+    assert all(re.fullmatch(shape, line) for line in lines[1:]), lines
+    shown = stream.getvalue()
+    time.sleep(0.2)
+    assert stream.getvalue() == shown
+
+
+def test_nothing_moves_after_the_last_word() -> None:
+    """Nor when what was done within it failed."""
+    stream = Terminal()
+    progress = of_stage(stream)
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError), progress.moving():
+        assert threading.active_count() == before + 1
+        _ = 1 / 0
+    assert threading.active_count() == before
+    with progress.moving():
+        progress.finish()
+        shown = stream.getvalue()
+        progress.advance(0)
+    assert stream.getvalue() == shown
+    with of_stage(stream, 5).moving(), Progress("toy", 5, "documents", quiet=True).moving():
+        assert threading.active_count() == before + 1
+
+
+def test_a_log_is_told_before_the_first_batch_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TICK", 0.01)
+    monkeypatch.setattr(module, "_FIRST", 0.1)
+    stream = io.StringIO()
+    with of_stage(stream).moving():
+        wait_until(lambda: "\n" in stream.getvalue())
+    first = stream.getvalue().splitlines()[0]
+    assert re.fullmatch(r"toy: 0 of 1,000 documents, 0\.\d s so far", first)
+
+
+class Slow:
+    """Words, after a while."""
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        if len(texts) > 3:
+            time.sleep(0.5)
+        return np.array([[len(text), 1] for text in texts], dtype=np.float32)
+
+
+def test_a_slow_batch_of_a_run_is_seen(
+    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TICK", 0.05)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    load_system(Slow()).search(small, SearchOptions(work_dir=tmp_path, quiet=False))
+    assert len(re.findall(r"0 of 5 documents, [\d.]+ s so far\r", terminal.getvalue())) > 2
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not come to that in time")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import IO
 
 _FIRST, _MOST = 15.0, 600.0
 """Seconds until the first line in a pipe, and between two lines at most."""
 _SHORTEST = 12
 """Letters of a stage that is still known by them."""
+_TICK = 1.0
+"""Seconds between two moves of the line where no work is told of."""
 
 
 class Progress:
@@ -39,6 +44,9 @@ class Progress:
         self._done = 0
         self._skipped = 0
         self._beside = ""
+        self._finished = False
+        self._lock = threading.RLock()
+        """Work is told of by one thread; another may keep the line moving."""
 
     def begin(self, done: int, total: int | None) -> None:
         """Start anew with `done` of `total` there already."""
@@ -61,12 +69,30 @@ class Progress:
     def advance(self, count: int) -> None:
         """`count` more units of work were done."""
         self._done += count
-        now = time.monotonic()
-        if not self._quiet and now - self._shown >= self._interval:
-            self._shown = now
-            self._show(end="\r" if self._terminal else "\n")
-            if not self._terminal:
-                self._interval = min(2 * self._interval, _MOST)
+        self._show_if_due()
+
+    @contextlib.contextmanager
+    def moving(self) -> Iterator[None]:
+        """Within it the line moves although no work is told of, as in a batch that takes minutes:
+        whoever looks sees that the program is alive."""
+        if self._quiet:
+            yield
+            return
+        over = threading.Event()
+
+        def move() -> None:
+            # A stream that is gone is the other thread's to tell.
+            with contextlib.suppress(OSError, ValueError):
+                while not over.wait(_TICK):
+                    self._show_if_due(least=_TICK)
+
+        thread = threading.Thread(target=move, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def skip(self, count: int) -> None:
         """`count` more units of work were there already."""
@@ -79,13 +105,29 @@ class Progress:
 
     def finish(self) -> None:
         if not self._quiet:
-            self._show(end="\n", finished=True)
+            with self._lock:
+                self._show(end="\n", finished=True)
+                self._finished = True
 
     def say(self, text: str) -> None:
         if not self._quiet:
             clear = "\r\x1b[K" if self._terminal else ""
-            self._stream.write(f"{clear}{text}\n")
-            self._stream.flush()
+            with self._lock:
+                self._stream.write(f"{clear}{text}\n")
+                self._stream.flush()
+
+    def _show_if_due(self, least: float = 0.0) -> None:
+        """Show the line if it was not shown for its interval, and not for `least` seconds."""
+        if self._quiet:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if self._finished or now - self._shown < max(self._interval, least):
+                return
+            self._shown = now
+            self._show(end="\r" if self._terminal else "\n")
+            if not self._terminal:
+                self._interval = min(2 * self._interval, _MOST)
 
     def _show(self, *, end: str, finished: bool = False) -> None:
         now, done, skipped = time.monotonic(), self._done, self._skipped
@@ -104,6 +146,8 @@ class Progress:
             parts.append(f"took {duration(now - self._at_work)}{before}")
         elif self._total is not None and rate > 0:
             parts.append(f"{duration((self._total - done) / rate)} left")
+        elif rate <= 0:
+            parts.append(f"{duration(now - self._start)} so far")
         if self._beside and not finished:
             parts.append(self._beside)
         clear = "\r\x1b[K" if self._terminal else ""

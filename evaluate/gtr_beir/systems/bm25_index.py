@@ -88,23 +88,24 @@ def search_index(
     )
     many = len(queries) * dataset.n_documents >= _WORTH_COMPILING
     loops, threads = compiled() if many else None, processes or os.cpu_count() or 1
-    for block, fields in zip(blocks, segments, strict=True):
-        excluded = None
-        if options.self_matches == "drop":
-            inside = (dataset.self_rows >= block.start) & (dataset.self_rows < block.stop)
-            excluded = np.where(inside, dataset.self_rows - block.start, -1).astype(np.int32)
-        ranks = np.asarray(dataset.id_rank[block.start : block.stop])
-        score_segment(
-            best,
-            queries,
-            fields,
-            scorings,
-            ranks,
-            excluded=excluded,
-            loops=loops,
-            threads=threads,
-        )
-        searching.advance(len(block))
+    with searching.moving():
+        for block, fields in zip(blocks, segments, strict=True):
+            excluded = None
+            if options.self_matches == "drop":
+                inside = (dataset.self_rows >= block.start) & (dataset.self_rows < block.stop)
+                excluded = np.where(inside, dataset.self_rows - block.start, -1).astype(np.int32)
+            ranks = np.asarray(dataset.id_rank[block.start : block.stop])
+            score_segment(
+                best,
+                queries,
+                fields,
+                scorings,
+                ranks,
+                excluded=excluded,
+                loops=loops,
+                threads=threads,
+            )
+            searching.advance(len(block))
     searching.finish()
     found = best.found()
     run = Run(dataset.query_ids, found.rows(dataset.id_rank), found.scores)
@@ -178,12 +179,13 @@ def build_index(
             progress.skip(len(block))
         else:
             missing.append(block)
-    in_processes(
-        _build_block,
-        [(dataset.path, folder, mode, block) for block in missing],
-        processes=processes or os.cpu_count() or 1,
-        done=lambda index: progress.advance(len(missing[index])),
-    )
+    with progress.moving():
+        in_processes(
+            _build_block,
+            [(dataset.path, folder, mode, block) for block in missing],
+            processes=processes or os.cpu_count() or 1,
+            done=lambda index: progress.advance(len(missing[index])),
+        )
     # The terms that this process has analysed, if it did: nobody needs them to search.
     _term_table.cache_clear()
     give_back()

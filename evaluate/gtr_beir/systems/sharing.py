@@ -85,7 +85,7 @@ class SharedSearch(Generic[W]):
 
     def run(self) -> tuple[W, Run, dict[str, Any]]:
         """All blocks, merged: what did them here, the run, and facts for the record."""
-        with self._begun() as (work, search, executor, job):
+        with self.progress.moving(), self._begun() as (work, search, executor, job):
             run, facts = search.run(executor, job)
             if self.options.again and (freed := search.remove_others()):
                 self.progress.say(
@@ -98,7 +98,7 @@ class SharedSearch(Generic[W]):
 
     def do_shard(self, shard: Shard) -> ShardDone:
         """The blocks of a shard."""
-        with self._begun() as (_, search, executor, job):
+        with self.progress.moving(), self._begun() as (_, search, executor, job):
             return search.do_shard(shard, executor, job)
 
     @contextmanager
