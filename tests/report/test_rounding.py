@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gtr_beir
@@ -14,7 +15,7 @@ from gtr_beir.report.board import OWN, Board, Cell, Column, Line
 from gtr_beir.report.comparison.paired import DatasetComparison, comparison_table
 from gtr_beir.report.findings import Verdict
 from gtr_beir.report.formats import render
-from gtr_beir.report.rounding import p_value, shown, signed
+from gtr_beir.report.rounding import end, p_value, shown, signed
 from gtr_beir.report.whole import Report
 
 PACKAGE = Path(gtr_beir.__file__).parent
@@ -85,6 +86,15 @@ def test_no_other_module_rounds_scores() -> None:
     }
     # The megabytes of a download are no score.
     assert {line for line in found if "zip_bytes" not in line} == set()
+
+
+def test_ends_do_not_depend_on_the_last_bits_of_a_product() -> None:
+    """Processors add in other orders: means of resamples differ by a unit in the last place."""
+    values = np.random.default_rng(3).random(200)
+    others = np.nextafter(values, 1)
+    assert [end(value) for value in others] == [end(value) for value in values]
+    assert end(0.7210581431183092) == 0.721058143
+    assert end(None) is None
 
 
 MINE = Column("mine", OWN, "own run")

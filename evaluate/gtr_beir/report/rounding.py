@@ -7,6 +7,8 @@ from __future__ import annotations
 
 DECIMALS = 4
 """As trec_eval and most papers' appendices print them."""
+_OF_ENDS = 9
+"""Processors differ in the last bits of a product, and resamples in far more than this."""
 
 
 def shown(value: float, decimals: int = DECIMALS, *, percent: bool = False) -> str:
@@ -17,6 +19,11 @@ def shown(value: float, decimals: int = DECIMALS, *, percent: bool = False) -> s
 def as_shown(value: float, decimals: int) -> float:
     """The value that is read where `value` is shown."""
     return float(shown(value, decimals))
+
+
+def end(value: float | None) -> float | None:
+    """An end of an interval where all digits of values are given: the same on every processor."""
+    return None if value is None else round(value, _OF_ENDS)
 
 
 def signed(value: float, decimals: int = DECIMALS, *, percent: bool = False) -> str:
