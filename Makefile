@@ -29,6 +29,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## from plan to leaderboard on the embedded dataset and checkpoints, about a minute
 	@$(GTR) demo
 
+# Where processes share few cores, threads that wait for each other in a loop take them from all.
+test: export GOMP_SPINCOUNT ?= 2000
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
 

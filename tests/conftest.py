@@ -121,3 +121,10 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
         assert found == code
 
     return run
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What fails is named at once: a run that is stopped before its end has told of it."""
+    if report.failed:
+        why = report.longreprtext.strip().splitlines()[-1:]
+        print(f"\n{report.nodeid} ({report.when}): {' '.join(why)}", flush=True)
