@@ -9,8 +9,9 @@ and every full disk.
 
 Kills: 100 moments over import, index, dense search, ColBERT, a run anew and the board, also of two
 processes. Disks: 30 file systems (root). Damages: 500. Inputs: 500 datasets, archives, run files
-and checkpoints. Servers: 60. Crowds: 4 processes on one store, each in a namespace of its own
-(root). Memory: 300,000 documents in 2 GB. Resume: SciFact killed at half of its work.
+and checkpoints. Servers: 80, half of them hubs. Crowds: 4 processes on one store, each in a
+namespace of its own (root). Memory: 300,000 documents in 2 GB. Resume: SciFact killed at half of
+its work.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ FULL = {
     "disks": 30,
     "damages": 500,
     "inputs": 500,
-    "servers": 60,
+    "servers": 80,
     "crowds": 12,
     "memory": 1,
     "resume": 1,

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "evaluate" / "gtr_beir"
 FLOORS = [
     ["errors", "process"],
     ["digests", "files", "lengths", "memory", "network", "onednn", "progress", "published"],
-    ["identity"],
+    ["hub_client", "identity"],
     ["data", "checkpoints"],
     ["work", "ranking", "encoders"],
     ["old_records"],

@@ -6,24 +6,25 @@ import contextlib
 import functools
 import hashlib
 import http.server
+import json
 import random
+import re
 import shutil
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from campaigns.fetching import DOCUMENTS, QUERIES, REPOSITORY, fetch, fetch_from_hub
 from campaigns.inputs import _zip
 from campaigns.trial import Tally, call
 from campaigns.world import left_over, write_source
 
 DRIP = 0.3
+_COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Act = Callable[["Answer", bytes, random.Random], None]
 
 
@@ -36,7 +37,50 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked += 1
         with contextlib.suppress(OSError, ValueError):
-            self.server.act(self, self.server.data, self.server.draw)
+            data = self.server.data
+            if self.server.files:
+                found = self.hub()
+                if found is None:
+                    return
+                data = found
+            self.server.act(self, data, self.server.draw)
+
+    def do_HEAD(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            found = self.hub()
+            if found is not None:
+                self.head(200, Content_Length=len(found))
+
+    def hub(self) -> bytes | None:
+        """The file that is asked for; all else that a hub is asked is answered."""
+        path = self.path.partition("?")[0]
+        repository, _, file = path.removeprefix("/datasets/").partition("/resolve/")
+        found: bytes | None = self.server.files.get(f"{repository}/{file.partition('/')[2]}")
+        if found is not None:
+            return found
+        about, _, _ = re.sub("/(revision|tree)/.*", "/", path + "/").partition("//")
+        about = about.removeprefix("/api/datasets/").rstrip("/")
+        own = [name for name in self.server.files if name.rpartition("/")[0] == about]
+        answer: Any = {
+            "id": about,
+            "sha": _COMMIT,
+            "siblings": [{"rfilename": name.rpartition("/")[2]} for name in own],
+        }
+        if "/tree/" in path:
+            answer = [
+                {
+                    "type": "file",
+                    "path": name.rpartition("/")[2],
+                    "size": len(self.server.files[name]),
+                    "oid": _blob(self.server.files[name]),
+                }
+                for name in own
+            ]
+        text = json.dumps(answer).encode()
+        self.head(200 if own else 404, Content_Length=len(text), Content_Type="application/json")
+        if self.command == "GET":
+            self.wfile.write(text)
+        return None
 
     def log_message(self, *_: object) -> None:
         pass
@@ -49,6 +93,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
     def head(self, status: int = 200, **headers: object) -> None:
         self.send_response(status)
+        if self.server.files:
+            headers = {"ETag": f'"{_COMMIT}"', "X-Repo-Commit": _COMMIT, **headers}
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
@@ -219,22 +265,34 @@ SERVERS |= {
 
 
 def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
-    """Each kind of server in turn; the program waits seconds where it waits minutes for real."""
+    """Each kind of server in turn, as one that has the zip and as a hub that has the files."""
     tally = Tally()
-    source = write_source(scratch / "source", 400, 20, draw)
+    source = write_source(scratch / "source", DOCUMENTS, QUERIES, draw)
     data, grades = _zip(source), _grades(source)
+    files = {
+        f"{REPOSITORY}/{name}": (source / name).read_bytes()
+        for name in ("corpus.jsonl", "queries.jsonl")
+    }
+    files[f"{REPOSITORY}-qrels/test.tsv"] = (source / "qrels/test.tsv").read_bytes()
     right = hashlib.md5(data).hexdigest()
     bad = [kind for kind in SERVERS if kind != "honest"]
     kinds = ["honest", *draw.sample(bad, len(bad))]
     for number in range(trials):
-        kind = kinds[number % len(kinds)]
+        kind, hub = kinds[number // 2 % len(kinds)], number % 2 == 1
         store = scratch / "store"
-        shutil.rmtree(store, ignore_errors=True)
+        for folder in (store, scratch / "hub"):
+            shutil.rmtree(folder, ignore_errors=True)
         tally.trials += 1
-        known = number % 2 == 0
-        with _serving(SERVERS[kind], data, draw) as url:
-            about = (url, store, grades, right if known else None, len(data))
-            ended = call(functools.partial(_fetch, *about))
+        with _serving(SERVERS[kind], data, files if hub else {}, draw) as url:
+            if hub:
+                ended = call(functools.partial(fetch_from_hub, url, store, grades))
+            else:
+                md5 = right if number % 4 == 0 else None
+                about = (url, store, grades, md5, len(data))
+                ended = call(lambda _, about=about: fetch(*about))
+        if kind == "honest" and ended.code != 0:
+            tally.wrong.append(f"honest: {ended.err[-300:]!r}")
+        kind += " hub" if hub else ""
         if tally.fault(kind, ended):
             continue
         tally.halves += [f"{kind}: {path}" for path in left_over(store)]
@@ -250,44 +308,15 @@ def run(trials: int, draw: random.Random, scratch: Path) -> Tally:
     return tally
 
 
+def _blob(data: bytes) -> str:
+    """As git names a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
 def _grades(source: Path) -> dict[int, int]:
     """How many judgements have each grade."""
     lines = (source / "qrels/test.tsv").read_text(encoding="utf-8").splitlines()[1:]
     return dict(Counter(int(line.split("\t")[2]) for line in lines))
-
-
-def _fetch(
-    url: str, store: Path, grades: dict[int, int], md5: str | None, size: int, _: object
-) -> int:
-    import sys
-
-    from gtr_beir.data import importing, mirrors
-    from gtr_beir.data.registry import Judgements, registered
-    from gtr_beir.errors import GtrBeirError
-    from gtr_beir.network import Patience
-
-    spec = registered("scifact")
-    assert spec is not None
-    small = replace(
-        spec,
-        documents=400,
-        queries=20,
-        judgements=(Judgements("all", 20, grades),),
-        md5=md5,
-        zip_bytes=size if md5 else None,
-        zip_url=f"{url}/scifact.zip",
-        hub=None,
-        blank_documents=None,
-    )
-    importing.registered = lambda _: small
-    patience = Patience(*(3, 12, 0.01, 0.05), silence=2.0, answer=3.0, floor=1 << 12, window=3.0)
-    try:
-        dataset: Any = mirrors.fetch_dataset(small, datasets_dir=store, patience=patience)
-    except GtrBeirError as error:
-        print(f"told: {error}", file=sys.stderr)
-        return 1
-    ids: Sequence[str] = dataset.document_ids(np.arange(dataset.n_documents))
-    return 0 if list(ids) == [f"d{row}" for row in range(400)] else 3
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -299,9 +328,11 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def _serving(act: Act, data: bytes, draw: random.Random) -> Iterator[str]:
+def _serving(
+    act: Act, data: bytes, files: Mapping[str, bytes], draw: random.Random
+) -> Iterator[str]:
     server: Any = _Server(("127.0.0.1", 0), Answer)
-    server.act, server.data, server.draw = act, data, draw
+    server.act, server.data, server.files, server.draw = act, data, files, draw
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

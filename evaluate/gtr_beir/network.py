@@ -47,22 +47,6 @@ def is_reachable(url: str, *, seconds: float = SECONDS) -> bool:
     return found.is_set()
 
 
-def hub_is_reachable() -> bool:
-    """Whether the Hugging Face hub, or what stands in for it, takes a connection."""
-    from huggingface_hub import constants
-
-    return is_reachable(constants.ENDPOINT)
-
-
-def silence_hub() -> None:
-    """Let the hub's client say nothing of its retries: what it ends in is told in one sentence."""
-    import logging
-
-    from huggingface_hub.utils.logging import set_verbosity
-
-    set_verbosity(logging.ERROR)
-
-
 @dataclass(frozen=True)
 class Patience:
     """How long to try.
@@ -97,6 +81,7 @@ class Watch:
         self._socket: Callable[[], socket.socket | None] = lambda: None
         self._answered = threading.Event()
         self._over = threading.Event()
+        self._thread: threading.Thread | None = None
         self._bytes = 0
 
     def connected(self, to: Callable[[], socket.socket | None]) -> None:
@@ -109,16 +94,24 @@ class Watch:
     def received(self, count: int) -> None:
         self._bytes += count
 
+    def begin(self) -> None:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Nothing is ended any more."""
+        self._over.set()
+        self._answered.set()
+        if self._thread is not None:
+            self._thread.join()
+
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._watch, daemon=True)
-        thread.start()
+        self.begin()
         try:
             yield
         finally:
-            self._over.set()
-            self._answered.set()
-            thread.join()
+            self.end()
 
     def _watch(self) -> None:
         patience = self.patience

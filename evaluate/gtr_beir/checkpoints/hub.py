@@ -23,8 +23,8 @@ from gtr_beir.checkpoints.weights import (
     weight_files,
 )
 from gtr_beir.digests import Digest, hash_file
-from gtr_beir.errors import CheckpointError, FetchError, UsageError
-from gtr_beir.network import hub_is_reachable, silence_hub
+from gtr_beir.errors import CheckpointError, FetchError, GtrBeirError, UsageError
+from gtr_beir.hub_client import hub_is_reachable, prepare_hub, require_as_on_hub
 
 _CONFIGURATION = (".json", ".txt", ".model", ".metadata")
 _ELSEWHERE = ("onnx", "openvino")
@@ -118,7 +118,7 @@ def require_hub_id(name: str, revision: str | None, *, ask: bool) -> None:
     try:
         with _explained(name, revision):
             if ask and hub_is_reachable():
-                silence_hub()
+                prepare_hub()
                 HfApi().model_info(name, revision=revision, timeout=20.0)
     except UsageError:
         raise
@@ -233,9 +233,17 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
             "runs with --offline"
         ) from None
     except (HfHubHTTPError, OSError) as error:
-        raise FetchError(
-            f"'{name}' could not be fetched from the Hugging Face hub ({error}); try again later"
-        ) from error
+        raise _not_fetched(name, error) from error
+    except GtrBeirError:
+        raise
+    except Exception as error:  # of whatever library the client speaks through
+        raise _not_fetched(name, error) from error
+
+
+def _not_fetched(name: str, error: Exception) -> FetchError:
+    return FetchError(
+        f"'{name}' could not be fetched from the Hugging Face hub ({error}); try again later"
+    )
 
 
 def _fetched(name: str, revision: str | None) -> Path:
@@ -249,7 +257,7 @@ def _fetched(name: str, revision: str | None) -> Path:
 
     if not hub_is_reachable():
         return _cached(name, revision)
-    silence_hub()
+    prepare_hub()
     try:
         entry = HfApi().model_info(name, revision=revision, timeout=20.0)
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
@@ -257,8 +265,13 @@ def _fetched(name: str, revision: str | None) -> Path:
     except Exception:  # nobody there, or the hub is ill, in the client's own words
         return _cached(name, revision)
     wanted = wanted_files(file.rfilename for file in entry.siblings or [])
+    known = snapshot_in_cache(name, entry.sha) if entry.sha else None
+    is_here = known is not None and all((known / file).is_file() for file in wanted)
     # By the name that was asked for, so that it is found again without a network.
-    return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    path = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    if not is_here:
+        require_as_on_hub(name, kind="model", revision=path.name, folder=None)
+    return path
 
 
 def inspect_folder(path: Path, *, hub: str | None = None) -> CheckpointFolder:

@@ -21,7 +21,8 @@ from gtr_beir.data.registry import DatasetSpec, gated_sentence, registered
 from gtr_beir.data.store import Dataset, DatasetGroup, datasets_folder, is_here, open_dataset
 from gtr_beir.errors import FetchError, GtrBeirError, StoreError, UsageError
 from gtr_beir.files import lock
-from gtr_beir.network import Patience, hub_is_reachable, silence_hub
+from gtr_beir.hub_client import hub_is_reachable, prepare_hub, require_as_on_hub
+from gtr_beir.network import Patience
 from gtr_beir.progress import Progress
 
 _GROWTH = 5
@@ -92,7 +93,7 @@ def _fetch_from_hub(
             f"Face hub; check the network, {other}or import a copy with `gtr-beir datasets import "
             f"PATH --name {spec.name}`"
         ) from server
-    silence_hub()
+    prepare_hub()
     if quiet:
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -212,10 +213,17 @@ def _hub_files(repository: str, revision: str | None, patterns: list[str], work:
             allow_patterns=patterns,
             local_dir=work,
         )
+        require_as_on_hub(repository, kind="dataset", revision=revision, folder=work)
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise FetchError(
-            f"{repository} could not be fetched from the hub ({type(error).__name__})"
-        ) from error
+        raise _not_fetched(repository, error) from error
+    except (GtrBeirError, OSError):
+        raise
+    except Exception as error:  # of whatever library the client speaks through
+        raise _not_fetched(repository, error) from error
+
+
+def _not_fetched(repository: str, error: Exception) -> FetchError:
+    return FetchError(f"{repository} could not be fetched from the hub ({type(error).__name__})")
 
 
 def _texts_as_jsonl(work: Path) -> None:

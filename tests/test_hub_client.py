@@ -1,0 +1,241 @@
+"""A hub that is slow, late or without an end, met by the hub's own client: told in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from hub_server import hub
+
+TEXT = json.dumps({"_id": "d1", "text": "x" * 50_000})
+FILES = {"mteb/small": {"corpus.jsonl": TEXT}}
+MODEL = {"mteb/small": {"modules.json": "[]" + " " * 50_000}}
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from gtr_beir import hub_client
+from gtr_beir.checkpoints import hub
+from gtr_beir.data import mirrors
+from gtr_beir.errors import FetchError
+from gtr_beir.network import Patience
+hub_client.PATIENCE = Patience(answer=1.0, floor=1 << 12, window=1.0)
+hub_client.MOST = 1 << 20
+hub_client.prepare_hub()
+time.sleep = lambda _: None  # between the client's own attempts
+for line in sys.stdin:
+    start = time.monotonic()
+    try:
+        if line == "models\\n":
+            hub.fetch_checkpoint("mteb/small", None, False)
+        else:
+            mirrors._hub_files("mteb/small", None, ["corpus.jsonl"], Path(line[:-1]))
+    except FetchError as error:
+        print(f"{time.monotonic() - start:.1f}", error, flush=True)
+    else:
+        print(f"{time.monotonic() - start:.1f}", "here", flush=True)
+"""
+HEAD = b'HTTP/1.1 200 OK\r\nETag: "a"\r\nX-Repo-Commit: ' + b"0" * 40 + b"\r\n"
+
+
+def drip(out: IO[bytes]) -> None:
+    out.write(HEAD + b"Content-Length: 50000\r\n\r\n")
+    for _ in range(1000):
+        out.write(b"x")
+        time.sleep(0.05)
+
+
+def drip_of_the_head(out: IO[bytes]) -> None:
+    for byte in HEAD * 100:
+        out.write(bytes([byte]))
+        time.sleep(0.05)
+
+
+def drip_of_chunks(out: IO[bytes]) -> None:
+    """Of which no byte of a body comes out."""
+    out.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4;")
+    for _ in range(1000):
+        out.write(b"x")
+        time.sleep(0.05)
+
+
+def until_the_end(out: IO[bytes]) -> None:
+    """Without a length: whole wherever the connection ends."""
+    out.write(HEAD + b"Connection: close\r\n\r\n")
+    for _ in range(1000):
+        out.write(b"x")
+        time.sleep(0.05)
+
+
+def go_on(out: IO[bytes]) -> None:
+    for _ in range(5000):
+        out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(0.01)
+
+
+def nonsense(out: IO[bytes]) -> None:
+    out.write(b"\0" * 5000)
+
+
+def other_bytes(out: IO[bytes]) -> None:
+    text = TEXT.replace("xx", "yx").encode()
+    out.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
+
+
+def other_weights(out: IO[bytes]) -> None:
+    out.write(HEAD + b"Content-Length: 50002\r\n\r\n{}" + b" " * 50_000)
+
+
+def endless(out: IO[bytes]) -> None:
+    out.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    for _ in range(10_000):
+        out.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+
+
+def longer(out: IO[bytes]) -> None:
+    out.write(HEAD + b"Content-Length: 999999999999\r\n\r\n")
+    for _ in range(10_000):
+        out.write(b"x" * 65536)
+
+
+class Client:
+    """A process of its own, since the hub's client reads its endpoint when it is imported."""
+
+    def __init__(self, server: Any, folder: Path):
+        self.server, self.folder = server, folder
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        told = {"HF_ENDPOINT": self.url, "HF_HOME": str(folder), "HF_HUB_DISABLE_XET": "1"}
+        kept = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env={**kept, **told},
+        )
+
+    def fetch(self, where: Path | str, manner: Any = None) -> tuple[float, str]:
+        """After how many seconds, and in what, it ended; "models": a checkpoint into the cache."""
+        self.server.manner = manner
+        self.server.kind = "models" if where == "models" else "datasets"
+        self.server.repositories = MODEL if where == "models" else FILES
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{where}\n")
+        seconds, _, said = self._process.stdout.readline().rstrip("\n").partition(" ")
+        return float(seconds), said
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with hub(FILES) as server:
+        client = Client(server, tmp_path_factory.mktemp("hub"))
+        yield client
+        client.end()
+
+
+SLOW = "sends less than 4,096 bytes a second; try again later"
+LATE = "does not answer within 1 s; try again later"
+
+
+@pytest.mark.parametrize(
+    ("manner", "said"),
+    [
+        (drip, SLOW),
+        (drip_of_chunks, SLOW),
+        (until_the_end, SLOW),
+        (drip_of_the_head, LATE),
+        (go_on, LATE),
+        (endless, "sends more than 1,048,576 bytes, which no file there has"),
+        (longer, "sends more than 50,000,000,000 bytes, which no file there has"),
+    ],
+)
+@pytest.mark.parametrize("asked", ["GET .*/resolve/", "GET /api/"])
+def test_a_file_or_a_page_that_does_not_come(
+    manner: Any, said: str, asked: str, client: Client, tmp_path: Path
+) -> None:
+    seconds, told = client.fetch(tmp_path / "work", (asked, manner))
+    assert said in told
+    assert told.startswith(f"{client.url}/")
+    assert seconds < 15
+    assert not list((tmp_path / "work").glob("corpus.jsonl"))
+
+
+@pytest.mark.parametrize("manner", [drip_of_the_head, go_on])
+def test_no_answer_about_a_file(manner: Any, client: Client, tmp_path: Path) -> None:
+    seconds, told = client.fetch(tmp_path / "work", ("HEAD .*/resolve/", manner))
+    assert LATE in told
+    assert seconds < 15
+
+
+def test_no_http(client: Client, tmp_path: Path) -> None:
+    _, told = client.fetch(tmp_path / "work", ("GET .*/resolve/", nonsense))
+    assert told == "mteb/small could not be fetched from the hub (RemoteProtocolError)"
+
+
+@pytest.mark.parametrize(
+    ("asked", "manner", "said"),
+    [
+        # First, while nothing is in the cache.
+        ("GET /api/", go_on, "the Hugging Face hub could not be reached for 'mteb/small'"),
+        ("GET .*/resolve/", drip, SLOW),
+        ("GET .*/resolve/", nonsense, "'mteb/small' could not be fetched from the Hugging Face"),
+    ],
+)
+def test_a_checkpoint_that_does_not_come(
+    asked: str, manner: Any, said: str, client: Client
+) -> None:
+    seconds, told = client.fetch("models", (asked, manner))
+    assert said in told
+    assert seconds < 15
+
+
+def test_bytes_that_are_not_the_hubs(client: Client, tmp_path: Path) -> None:
+    """Git's own digest of a file is looked at; what is damaged is not in the cache afterwards."""
+    _, told = client.fetch(tmp_path / "work", ("GET .*/resolve/", other_bytes))
+    assert "mteb/small came from the hub with corpus.jsonl damaged (its git-sha1 is not " in told
+    assert told.endswith("...); run again to fetch it anew")
+    shutil.rmtree(client.folder)
+    _, told = client.fetch("models", ("GET .*/resolve/", other_weights))
+    assert "mteb/small came from the hub with modules.json damaged" in told
+    assert not list(client.folder.rglob("modules.json"))
+    assert client.fetch("models")[1] == "here"
+    (found,) = client.folder.rglob("modules.json")
+    assert found.read_text() == MODEL["mteb/small"]["modules.json"]
+
+
+def test_what_comes_is_as_it_was(client: Client, tmp_path: Path) -> None:
+    assert client.fetch(tmp_path / "work")[1] == "here"
+    assert (tmp_path / "work/corpus.jsonl").read_text() == TEXT
+
+
+def test_somebodys_own_client_stays_what_it_is() -> None:
+    """One that knows a proxy, say; and it is watched once."""
+    script = """
+import httpx2
+from huggingface_hub import get_session, set_client_factory
+from gtr_beir import hub_client
+seen = []
+set_client_factory(lambda: httpx2.Client(event_hooks={"request": [seen.append]}))
+hub_client.prepare_hub()
+client = get_session()
+hub_client.prepare_hub()
+assert get_session() is client
+hooks = client.event_hooks
+assert hooks["request"][0].__self__ is seen, hooks
+assert (len(hooks["request"]), len(hooks["response"])) == (2, 1), hooks
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
