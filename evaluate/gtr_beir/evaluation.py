@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from gtr_beir.data.catalogue import load_dataset
 from gtr_beir.data.store import Dataset, DatasetGroup
@@ -26,7 +26,14 @@ from gtr_beir.ranking.runs import Run
 from gtr_beir.ranking.ties import tie_bounds
 from gtr_beir.records import FORMAT, PER_QUERY, RUN, Record, record_key, versions
 from gtr_beir.signs import signs_of
-from gtr_beir.systems.base import SearchOptions, Shard, ShardDone, SharesWork, System
+from gtr_beir.systems.base import (
+    SearchOptions,
+    Shard,
+    ShardDone,
+    SharesWork,
+    System,
+    load_system,
+)
 from gtr_beir.work.executors.base import Executor
 
 _TIES_ARE_COMMON = "bm25-lucene"
@@ -73,7 +80,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,119}")
 
 
 def benchmark(
-    system: System,
+    system: System | str | Path | object,
     dataset: Dataset | DatasetGroup | str,
     options: RunOptions | None = None,
     **choices: Any,
@@ -81,13 +88,19 @@ def benchmark(
     """Rank, score and record one dataset with one system; `choices` are fields of RunOptions, put
     in the place of those of `options`.
 
-    A dataset can be named, as for `load_dataset`. One made of parts is done part by part and
-    recorded as their unweighted mean. Raises UsageError for a choice that there is not, or that the
-    system cannot follow.
+    What is no system yet is one as `load_system` makes it without options; a dataset can be named,
+    as for `load_dataset`. One made of parts is done part by part and recorded as their unweighted
+    mean. Raises UsageError for a choice that there is not, or that the system cannot follow.
     """
     if isinstance(dataset, str):
         dataset = load_dataset(dataset)
-    return benchmark_or_find(system, dataset, options, **choices)[0]
+    return benchmark_or_find(_loaded(system), dataset, options, **choices)[0]
+
+
+def _loaded(asked: System | object) -> System:
+    if isinstance(asked, str | Path) or not hasattr(asked, "fingerprint"):
+        return load_system(asked)
+    return cast(System, asked)
 
 
 def benchmark_or_find(

@@ -142,6 +142,15 @@ def test_a_dataset_by_name(small: Dataset, tmp_path: Path, monkeypatch: pytest.M
     assert record.dataset == "small"
 
 
+def test_what_is_no_system_yet(small: Dataset, tmp_path: Path) -> None:
+    """An object, or a name, as it is."""
+    record = benchmark(Counts(), small, results_dir=tmp_path)
+    assert record.system == "Counts@unknown-weights"
+    assert benchmark("bm25-flat", small, results_dir=tmp_path).system == "bm25-flat"
+    with pytest.raises(UsageError, match="a int cannot be run"):
+        benchmark(3, small, results_dir=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
