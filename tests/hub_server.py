@@ -52,7 +52,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
                 return
             if self.path.split("?")[0] == about or self.path.startswith(f"{about}/revision/"):
                 siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
-                info = {"id": repository, "sha": self.server.commit, "siblings": siblings}
+                _, _, asked = self.path.partition("/revision/")
+                commit = asked if re.fullmatch("[0-9a-f]{40}", asked) else self.server.commit
+                info = {"id": repository, "sha": commit, "siblings": siblings}
                 self.send(json.dumps(info).encode(), {"Content-Type": "application/json"}, body)
                 return
             if self.path.startswith(f"{place}/{repository}/resolve/"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ from typing import IO, Any
 
 import pytest
 
+from gtr_beir.errors import FetchError
+from gtr_beir.hub_client import require_as_on_hub
 from hub_server import hub
 
 TEXT = json.dumps({"_id": "d1", "text": "x" * 50_000})
@@ -29,7 +32,6 @@ from gtr_beir.errors import FetchError
 from gtr_beir.network import Patience
 hub_client.PATIENCE = Patience(answer=1.0, floor=1 << 12, window=1.0)
 hub_client.MOST = 1 << 20
-hub_client.prepare_hub()
 time.sleep = lambda _: None  # between the client's own attempts
 for line in sys.stdin:
     start = time.monotonic()
@@ -159,8 +161,11 @@ LATE = "does not answer within 1 s; try again later"
         (until_the_end, SLOW),
         (drip_of_the_head, LATE),
         (go_on, LATE),
-        (endless, "sends more than 1,048,576 bytes, which no file there has"),
-        (longer, "sends more than 50,000,000,000 bytes, which no file there has"),
+        (
+            endless,
+            "sends more than 1,048,576 bytes, and not how many; is the address of the hub right?",
+        ),
+        (longer, "sends more than 50,000,000,000 bytes; is the address of the hub right?"),
     ],
 )
 @pytest.mark.parametrize("asked", ["GET .*/resolve/", "GET /api/"])
@@ -206,8 +211,10 @@ def test_a_checkpoint_that_does_not_come(
 def test_bytes_that_are_not_the_hubs(client: Client, tmp_path: Path) -> None:
     """Git's own digest of a file is looked at; what is damaged is not in the cache afterwards."""
     _, told = client.fetch(tmp_path / "work", ("GET .*/resolve/", other_bytes))
-    assert "mteb/small came from the hub with corpus.jsonl damaged (its git-sha1 is not " in told
-    assert told.endswith("...); run again to fetch it anew")
+    assert told == (
+        "mteb/small came from the hub with corpus.jsonl damaged (it has not the digest that the "
+        "hub says); run again to fetch it anew"
+    )
     shutil.rmtree(client.folder)
     _, told = client.fetch("models", ("GET .*/resolve/", other_weights))
     assert "mteb/small came from the hub with modules.json damaged" in told
@@ -222,20 +229,73 @@ def test_what_comes_is_as_it_was(client: Client, tmp_path: Path) -> None:
     assert (tmp_path / "work/corpus.jsonl").read_text() == TEXT
 
 
-def test_somebodys_own_client_stays_what_it_is() -> None:
-    """One that knows a proxy, say; and it is watched once."""
-    script = """
+def test_the_digest_of_large_files_is_another(tmp_path: Path) -> None:
+    content = tmp_path / "blobs" / "some"
+    content.parent.mkdir()
+    content.write_bytes(b"weights")
+    file = tmp_path / "model.safetensors"
+    file.symlink_to(content)
+    mine = tmp_path / "mine.json"
+    mine.write_text("{}")
+    said = {"model.safetensors": f"sha256:{hashlib.sha256(b'weights').hexdigest()}"}
+    require_as_on_hub("a/b", said, {"model.safetensors": file, "mine.json": mine})
+    with pytest.raises(FetchError, match=r"a/b came from the hub with model.safetensors damaged"):
+        require_as_on_hub("a/b", {file.name: "sha256:0", mine.name: "git:0"}, {file.name: file})
+    assert not file.is_symlink()
+    assert not content.exists()
+    assert mine.exists()
+
+
+OWN = """
 import httpx2
 from huggingface_hub import get_session, set_client_factory
-from gtr_beir import hub_client
+from gtr_beir.hub_client import patient_hub
+class Client(httpx2.Client): pass
 seen = []
-set_client_factory(lambda: httpx2.Client(event_hooks={"request": [seen.append]}))
-hub_client.prepare_hub()
-client = get_session()
-hub_client.prepare_hub()
-assert get_session() is client
-hooks = client.event_hooks
-assert hooks["request"][0].__self__ is seen, hooks
-assert (len(hooks["request"]), len(hooks["response"])) == (2, 1), hooks
+set_client_factory(lambda: Client(event_hooks={"request": [seen.append]}))
+before = get_session()
+with patient_hub(), patient_hub():
+    hooks = get_session().event_hooks
+    assert hooks["request"][0].__self__ is seen, hooks
+    assert get_session().get("URL/api/datasets/mteb/small").json()["id"] == "mteb/small"
+    assert seen
+hooks = get_session().event_hooks
+assert (len(hooks["request"]), len(hooks["response"])) == (1, 0), hooks
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_somebodys_own_client_stays_what_it_is() -> None:
+    """One that knows a proxy, say; and outside it is not watched."""
+    with hub(FILES) as server:
+        script = OWN.replace("URL", f"http://127.0.0.1:{server.server_port}")
+        subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_nobody_is_waited_for_without_a_limit() -> None:
+    """A client has none of its own for what its callers forget."""
+    silent = """
+import socket, time
+from huggingface_hub import get_session
+from gtr_beir import hub_client
+from gtr_beir.network import Patience
+hub_client.PATIENCE = Patience(silence=0.5)
+with socket.create_server(("127.0.0.1", 0)) as server, hub_client.patient_hub():
+    start = time.monotonic()
+    try:
+        get_session().get(f"https://127.0.0.1:{server.getsockname()[1]}/")
+    except Exception as error:
+        print(type(error).__name__, time.monotonic() - start < 5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", silent], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "ConnectTimeout True\n"
+
+
+def test_what_cannot_be_compared_is_not_taken(client: Client, tmp_path: Path) -> None:
+    def forbidden(out: IO[bytes]) -> None:
+        out.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    _, told = client.fetch(tmp_path / "work", ("GET /api/.*/tree/", forbidden))
+    assert told == "mteb/small could not be fetched from the hub (HfHubHTTPError)"
+    assert not (tmp_path / "work").exists()

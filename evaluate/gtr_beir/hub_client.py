@@ -1,15 +1,16 @@
 """The Hugging Face hub through its own client, kept within the bounds that other downloads have.
 
 The client has a limit for the silence of a connection and none for an answer that never begins, for
-a body that comes byte by byte, or for one that never ends.
+a body that comes byte by byte, or for one that never ends; and it looks at no digest.
 """
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ MOST = 1 << 30
 _LONGEST = 50 * 10**9
 """Bytes of a body of which a length is said; the hub gives longer files in another way."""
 
-_preparing = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
 def hub_is_reachable() -> bool:
@@ -32,76 +33,101 @@ def hub_is_reachable() -> bool:
     return is_reachable(constants.ENDPOINT)
 
 
-def prepare_hub() -> None:
-    """Let the hub's client say nothing of its retries, since what it ends in is told in one
-    sentence, and raise FetchError where an answer is late, slow or without an end."""
+@contextlib.contextmanager
+def patient_hub() -> Iterator[None]:
+    """Within it the hub's client says nothing of its retries, since what it ends in is told in one
+    sentence, and raises FetchError where an answer is late, slow or without an end.
+
+    Somebody's own client, with a proxy or certificates, stays what it is; outside, nothing is
+    changed for others who use the hub.
+    """
     from huggingface_hub.utils import _http
-    from huggingface_hub.utils.logging import set_verbosity
+    from huggingface_hub.utils.logging import get_verbosity, set_verbosity
 
-    set_verbosity(logging.ERROR)
-    with _preparing:
-        # Somebody's own client, with a proxy or certificates, stays what it is.
-        factory = _http._GLOBAL_CLIENT_FACTORY
-        if not isinstance(factory, _Watched):
-            _http.set_client_factory(_Watched(factory))
+    factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
+    with _one_at_a_time:
+        verbosity = get_verbosity()
+        set_verbosity(logging.ERROR)
+        _http.set_client_factory(lambda: _watched(factory()))
+        try:
+            yield
+        finally:
+            _http.set_client_factory(factory)
+            set_verbosity(verbosity)
 
 
-def require_as_on_hub(name: str, *, kind: str, revision: str | None, folder: Path | None) -> None:
-    """FetchError, naming a file, if what was fetched has not the digests that the hub says; the
-    file is removed. A hub that says none is believed.
+def digests_on_hub(name: str, *, kind: str, commit: str | None) -> Mapping[str, str]:
+    """What the hub says of each file of a repository, by path: `sha256:...` of large files, and
+    `git:...` (SHA-1 as git names a content) of others.
 
-    kind: "model" or "dataset"; folder: where it was fetched to, None for the hub's cache.
+    kind: "model" or "dataset". What the client raises where there is no answer is its own.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
-    verify = getattr(HfApi(), "verify_repo_checksums", None)
-    if verify is None:
-        return
-    try:
-        found = verify(name, repo_type=kind, revision=revision, local_dir=folder)
-    except HfHubHTTPError:
-        return
-    for one in found.mismatches:
-        path = found.verified_path / one["path"]
-        # In the cache a name is a link to the bytes.
-        path.resolve().unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-    if found.mismatches:
-        one = found.mismatches[0]
+    found = {}
+    for entry in HfApi().list_repo_tree(name, recursive=True, revision=commit, repo_type=kind):
+        large, small = getattr(entry, "lfs", None), getattr(entry, "blob_id", None)
+        if large is not None:
+            found[entry.path] = f"sha256:{large.sha256}"
+        elif small is not None:
+            found[entry.path] = f"git:{small}"
+    return found
+
+
+def require_as_on_hub(name: str, digests: Mapping[str, str], files: Mapping[str, Path]) -> None:
+    """FetchError, naming the file, where one that was fetched (by path in the repository) has not
+    the hub's digest; it is removed, so that it is fetched again."""
+    for path, file in files.items():
+        if path not in digests or digests[path] == _digest(file, digests[path]):
+            continue
+        # In the hub's cache a name is a link to bytes two folders up.
+        content = file.resolve()
+        file.unlink()
+        if content.parent.name == "blobs":
+            content.unlink(missing_ok=True)
         raise FetchError(
-            f"{name} came from the hub with {one['path']} damaged (its {one['algorithm']} is not "
-            f"{one['expected'][:12]}...); run again to fetch it anew"
+            f"{name} came from the hub with {path} damaged (it has not the digest that the hub "
+            "says); run again to fetch it anew"
         )
 
 
-class _Watched:
-    """Makes clients whose requests are watched."""
+def _digest(file: Path, like: str) -> str:
+    how = like.partition(":")[0]
+    digest = hashlib.sha256() if how == "sha256" else hashlib.sha1()
+    if how == "git":
+        digest.update(b"blob %d\0" % file.stat().st_size)
+    with file.open("rb") as content:
+        while part := content.read(1 << 20):
+            digest.update(part)
+    return f"{how}:{digest.hexdigest()}"
 
-    def __init__(self, make: Callable[[], Any]):
-        self._make = make
 
-    def __call__(self) -> Any:
-        client = self._make()
-        # The library is another for other versions of the hub's client.
-        library = importlib.import_module(type(client).__module__.partition(".")[0])
-        stream = type("Bounded", (_Body, library.SyncByteStream), {})
-
-        def bound(answer: Any) -> None:
-            answer.stream = stream(answer)
-
-        hooks = client.event_hooks
-        client.event_hooks = {
-            "request": [*hooks.get("request", []), _watch],
-            "response": [*hooks.get("response", []), bound],
-        }
-        return client
+def _watched(client: Any) -> Any:
+    hooks = client.event_hooks
+    client.event_hooks = {
+        "request": [*hooks.get("request", []), _watch],
+        "response": [*hooks.get("response", []), _bound],
+    }
+    return client
 
 
 def _watch(request: Any) -> None:
     """A client's hook: the request's connection is its own, so that it is known what to end."""
     request.headers["Connection"] = "close"
-    request.extensions = {**request.extensions, "trace": _Waiting(str(request.url))}
+    limits = request.extensions.get("timeout") or {}
+    silence = dict.fromkeys(("connect", "read", "write", "pool"), PATIENCE.silence)
+    request.extensions = {
+        **request.extensions,
+        "timeout": silence | {step: at for step, at in limits.items() if at is not None},
+        "trace": _Waiting(str(request.url)),
+    }
+
+
+def _bound(answer: Any) -> None:
+    """A client's hook."""
+    # The client takes no stream that is not its library's, which differs between its versions.
+    library = next(c for c in type(answer.stream).__mro__ if c.__name__ == "SyncByteStream")
+    answer.stream = type("Bounded", (_Body, library), {})(answer)
 
 
 class _Waiting:
@@ -137,7 +163,7 @@ class _Body:
         self._connection = answer.extensions.get("network_stream")
         length = answer.headers.get("Content-Length", "")
         said = int(length) if length.isdecimal() and len(length) < 20 else None
-        self._most = MOST if said is None else _LONGEST
+        self._most, self._why = (MOST, ", and not how many") if said is None else (_LONGEST, "")
         if (said or 0) > self._most:
             raise self._too_long()
 
@@ -173,6 +199,6 @@ class _Body:
 
     def _too_long(self) -> FetchError:
         return FetchError(
-            f"{self._url} sends more than {self._most:,} bytes, which no file there has; is the "
-            "address of the hub right?"
+            f"{self._url} sends more than {self._most:,} bytes{self._why}; is the address of the "
+            "hub right?"
         )

@@ -92,7 +92,8 @@ class Progress:
             yield
         finally:
             over.set()
-            thread.join()
+            # Not for ever: it may be writing to a stream that nobody reads.
+            thread.join(2 * _TICK)
 
     def skip(self, count: int) -> None:
         """`count` more units of work were there already."""

@@ -24,7 +24,7 @@ from gtr_beir.checkpoints.weights import (
 )
 from gtr_beir.digests import Digest, hash_file
 from gtr_beir.errors import CheckpointError, FetchError, GtrBeirError, UsageError
-from gtr_beir.hub_client import hub_is_reachable, prepare_hub, require_as_on_hub
+from gtr_beir.hub_client import digests_on_hub, hub_is_reachable, patient_hub, require_as_on_hub
 
 _CONFIGURATION = (".json", ".txt", ".model", ".metadata")
 _ELSEWHERE = ("onnx", "openvino")
@@ -118,8 +118,8 @@ def require_hub_id(name: str, revision: str | None, *, ask: bool) -> None:
     try:
         with _explained(name, revision):
             if ask and hub_is_reachable():
-                prepare_hub()
-                HfApi().model_info(name, revision=revision, timeout=20.0)
+                with patient_hub():
+                    HfApi().model_info(name, revision=revision, timeout=20.0)
     except UsageError:
         raise
     except Exception:  # the hub is ill, in the client's own words; what is in the cache may do
@@ -257,20 +257,20 @@ def _fetched(name: str, revision: str | None) -> Path:
 
     if not hub_is_reachable():
         return _cached(name, revision)
-    prepare_hub()
-    try:
-        entry = HfApi().model_info(name, revision=revision, timeout=20.0)
-    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
-        raise
-    except Exception:  # nobody there, or the hub is ill, in the client's own words
-        return _cached(name, revision)
-    wanted = wanted_files(file.rfilename for file in entry.siblings or [])
-    known = snapshot_in_cache(name, entry.sha) if entry.sha else None
-    is_here = known is not None and all((known / file).is_file() for file in wanted)
-    # By the name that was asked for, so that it is found again without a network.
-    path = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    if not is_here:
-        require_as_on_hub(name, kind="model", revision=path.name, folder=None)
+    with patient_hub():
+        try:
+            entry = HfApi().model_info(name, revision=revision, timeout=20.0)
+        except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+            raise
+        except Exception:  # nobody there, or the hub is ill, in the client's own words
+            return _cached(name, revision)
+        wanted = wanted_files(file.rfilename for file in entry.siblings or [])
+        known = snapshot_in_cache(name, entry.sha) if entry.sha else None
+        missing = [file for file in wanted if known is None or not (known / file).is_file()]
+        digests = digests_on_hub(name, kind="model", commit=entry.sha) if missing else {}
+        # By the name that was asked for, so that it is found again without a network.
+        path = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    require_as_on_hub(name, digests, {file: path / file for file in missing})
     return path
 
 

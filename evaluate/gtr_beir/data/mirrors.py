@@ -21,7 +21,7 @@ from gtr_beir.data.registry import DatasetSpec, gated_sentence, registered
 from gtr_beir.data.store import Dataset, DatasetGroup, datasets_folder, is_here, open_dataset
 from gtr_beir.errors import FetchError, GtrBeirError, StoreError, UsageError
 from gtr_beir.files import lock
-from gtr_beir.hub_client import hub_is_reachable, prepare_hub, require_as_on_hub
+from gtr_beir.hub_client import digests_on_hub, hub_is_reachable, patient_hub, require_as_on_hub
 from gtr_beir.network import Patience
 from gtr_beir.progress import Progress
 
@@ -93,7 +93,6 @@ def _fetch_from_hub(
             f"Face hub; check the network, {other}or import a copy with `gtr-beir datasets import "
             f"PATH --name {spec.name}`"
         ) from server
-    prepare_hub()
     if quiet:
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -202,18 +201,23 @@ def _folder_of(forum: str) -> str:
 
 
 def _hub_files(repository: str, revision: str | None, patterns: list[str], work: Path) -> None:
-    from huggingface_hub import snapshot_download
+    """Fetch the files of a dataset's repository that have one of the patterns into a folder."""
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        snapshot_download(
-            repository,
-            repo_type="dataset",
-            revision=revision,
-            allow_patterns=patterns,
-            local_dir=work,
-        )
-        require_as_on_hub(repository, kind="dataset", revision=revision, folder=work)
+        with patient_hub():
+            commit = HfApi().dataset_info(repository, revision=revision, timeout=20.0).sha
+            digests = digests_on_hub(repository, kind="dataset", commit=commit)
+            snapshot_download(
+                repository,
+                repo_type="dataset",
+                revision=commit,
+                allow_patterns=patterns,
+                local_dir=work,
+            )
+        fetched = {path: work / path for path in digests if (work / path).is_file()}
+        require_as_on_hub(repository, digests, fetched)
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise _not_fetched(repository, error) from error
     except (GtrBeirError, OSError):

@@ -5,6 +5,11 @@ Whatever is computed, compared or stored is not.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # heavy, and others who round need it not
+    import pandas as pd
+
 DECIMALS = 4
 """As trec_eval and most papers' appendices print them."""
 _OF_ENDS = 9
@@ -21,9 +26,9 @@ def as_shown(value: float, decimals: int) -> float:
     return float(shown(value, decimals))
 
 
-def end(value: float | None) -> float | None:
-    """An end of an interval where all digits of values are given: the same on every processor."""
-    return None if value is None else round(value, _OF_ENDS)
+def ends(values: pd.Series[float]) -> pd.Series[float]:
+    """Ends of intervals where all digits of values are given: the same on every processor."""
+    return values.astype(float).round(_OF_ENDS)
 
 
 def signed(value: float, decimals: int = DECIMALS, *, percent: bool = False) -> str:

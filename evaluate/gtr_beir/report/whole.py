@@ -12,7 +12,7 @@ from gtr_beir.report.board import OWN, RAISED, Board, Cell, Column, Line
 from gtr_beir.report.findings import Overall, Pair, Section, Verdict
 from gtr_beir.report.notebook import output, paragraph, table
 from gtr_beir.report.plain_text import html_text, short
-from gtr_beir.report.rounding import end, shown
+from gtr_beir.report.rounding import shown
 
 MOST_COLUMNS, MOST_LINES = 12, 30
 """Columns and lines of a board that a notebook's cell has room for."""
@@ -152,8 +152,8 @@ def _value_line(measure: Measure, line: Line, column: Column, cell: Cell) -> dic
         "group": column.group,
         "source": column.source,
         "value": cell.value,
-        "low": end(cell.low),
-        "high": end(cell.high),
+        "low": cell.low,
+        "high": cell.high,
         "n": cell.n,
         "marks": " ".join(cell.marks),
         "beats": cell.beats,
@@ -171,8 +171,8 @@ def _verdict_line(verdict: Verdict) -> dict[str, object]:
         "group": OWN,
         "source": f"{verdict.published_system}, {verdict.source}",
         "value": verdict.own,
-        "low": end(verdict.low),
-        "high": end(verdict.high),
+        "low": verdict.low,
+        "high": verdict.high,
         "published": verdict.published,
         "difference": None if verdict.why_not else verdict.difference,
         "verdict": verdict.word,
@@ -189,8 +189,8 @@ def _pair_line(pair: Pair) -> dict[str, object]:
         "against": pair.a,
         "n": pair.n,
         "difference": pair.difference,
-        "low": end(pair.low),
-        "high": end(pair.high),
+        "low": pair.low,
+        "high": pair.high,
         "p": pair.p,
         "p_holm": pair.corrected,
         "wins": pair.wins,
@@ -243,8 +243,8 @@ def _overall_line(overall: Overall) -> dict[str, object]:
         "against": overall.a,
         "n": len(overall.datasets),
         "difference": overall.difference,
-        "low": end(overall.low),
-        "high": end(overall.high),
+        "low": overall.low,
+        "high": overall.high,
         "p": overall.p,
         "p_holm": overall.corrected,
         "p_datasets": overall.p_datasets,

@@ -8,16 +8,19 @@ from gtr_beir.errors import UsageError
 from gtr_beir.report.formats.latex import latex
 from gtr_beir.report.formats.markdown import markdown
 from gtr_beir.report.formats.page import html
+from gtr_beir.report.rounding import ends
 from gtr_beir.report.whole import Report
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What a formula begins with, and what spreadsheets drop before one."""
 
 
-def csv(report: Report, percent: bool = False) -> str:  # noqa: ARG001  (nothing is rounded here)
-    """One line a value, unrounded, then one a verdict. A text that a spreadsheet would take for a
-    formula has an apostrophe before it."""
+def csv(report: Report, percent: bool = False) -> str:  # noqa: ARG001  (no score is rounded here)
+    """One line a value, unrounded but for ends of intervals, then one a verdict. A text that a
+    spreadsheet would take for a formula has an apostrophe before it."""
     frame = report.frame()
+    for name in ("low", "high"):
+        frame[name] = ends(frame[name])
     texts = frame.select_dtypes(exclude="number").map(_no_formula)
     return str(frame.assign(**texts).to_csv(index=False, lineterminator="\n"))
 
