@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 GTR := $(BIN)/gtr-beir
 READY := $(VENV)/.ready
+TESTERS ?= 2
 SUITE ?= public
 LEVEL ?= small
 FORMATS ?= md,csv,html
@@ -31,8 +32,8 @@ demo: $(READY) ## from plan to leaderboard on the embedded dataset and checkpoin
 
 # Where processes share few cores, threads that wait for each other in a loop take them from all.
 test: export GOMP_SPINCOUNT ?= 2000
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest
+test: $(READY) ## [TESTERS=2] run the tests, each file in one of so many processes
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
 
 check: $(READY) ## run ruff, mypy --strict and the test of layers
 	$(BIN)/ruff check .

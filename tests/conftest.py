@@ -126,5 +126,6 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """What fails is named at once: a run that is stopped before its end has told of it."""
     if report.failed:
-        why = report.longreprtext.strip().splitlines()[-1:]
-        print(f"\n{report.nodeid} ({report.when}): {' '.join(why)}", flush=True)
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = str(getattr(crash, "message", "")).partition("\n")[0][:300]
+        print(f"\n{report.nodeid} ({report.when}): {why}", flush=True)
