@@ -110,6 +110,12 @@ def done_before(
         return record if _agrees(record, folder) else None
     if record.key == key:
         return None
+    if "given" in record.settings and record.settings.get("weights") == "unknown":
+        raise UsageError(
+            f"{folder} holds a record of an object whose weights are unknown, so these may be "
+            "others; give load_system a name and weights (a word for the state that it is in), or "
+            "give benchmark another label or again=True"
+        )
     raise _of_other(folder, _differences(record, dataset, wanted))
 
 

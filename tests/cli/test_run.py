@@ -93,7 +93,15 @@ def test_progress_has_the_label(datasets: Path, capsys: pytest.CaptureFixture[st
 def test_one_result_has_no_table(datasets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     some(datasets, one=2)
     assert cli.main(["run", "spy-a", *named("one")]) == 0
-    assert capsys.readouterr().out.count("\n") == 1
+    told = capsys.readouterr()
+    assert told.out.count("\n") == 1
+    assert "there already" not in told.err
+    assert cli.main(["run", "spy-a", *named("one")]) == 0
+    again = capsys.readouterr()
+    assert again.out == told.out
+    assert "  note: it was there already; --again does it anew\n" in again.err
+    assert cli.main(["run", "spy-a", *named("one"), "-q"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("spies")

@@ -147,6 +147,9 @@ def test_what_is_no_system_yet(small: Dataset, tmp_path: Path) -> None:
     record = benchmark(Counts(), small, results_dir=tmp_path)
     assert record.system == "Counts@unknown-weights"
     assert benchmark("bm25-flat", small, results_dir=tmp_path).system == "bm25-flat"
+    with pytest.raises(UsageError, match=r"an object whose weights are unknown, .* load_system a"):
+        benchmark(Counts(), small, results_dir=tmp_path)
+    benchmark(Counts(), small, results_dir=tmp_path, again=True)
     with pytest.raises(UsageError, match="a int cannot be run"):
         benchmark(3, small, results_dir=tmp_path)
 

@@ -216,6 +216,7 @@ def wanted_files(files: Iterable[str]) -> list[str]:
 
 def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
     """The folder of a hub checkpoint in the Hugging Face cache, fetched if need be."""
+    from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
@@ -228,9 +229,9 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
                 "forbids fetching it; run once without --offline"
             ) from None
         raise FetchError(
-            f"the Hugging Face hub could not be reached for '{name}', and it is not in the cache; "
-            "check the name and the network, or give the path of a folder; what is in the cache "
-            "runs with --offline"
+            f"the Hugging Face hub could not be reached for '{name}' at {constants.ENDPOINT}, and "
+            "it is not in the cache; check the name and the network, name a mirror in HF_ENDPOINT, "
+            "or give the path of a folder"
         ) from None
     except (HfHubHTTPError, OSError) as error:
         raise _not_fetched(name, error) from error

@@ -17,9 +17,15 @@ def add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
         "folders of a system (every dataset that both have is compared), folders of one dataset, "
         "queries.csv files, or names of systems in the results folder.",
     )
-    parser.add_argument("a", type=Path, help="the first result: a folder, a file or a name")
     parser.add_argument(
-        "b", type=Path, nargs="+", help="what is compared with it: a folder, a file or a name"
+        "a", metavar="A", type=Path, help="the first result: a folder, a file or a name"
+    )
+    parser.add_argument(
+        "b",
+        metavar="B",
+        type=Path,
+        nargs="+",
+        help="what is compared with it: a folder, a file or a name",
     )
     parser.add_argument(
         "--measure", default="ndcg@10", help="measure to compare (default: ndcg@10)"

@@ -40,7 +40,9 @@ def systems_and_datasets(parser: argparse.ArgumentParser) -> None:
         help="a dataset; give -d again for each further one",
     )
     parser.add_argument(
-        "--suite", metavar="NAME", help="a set of datasets: all, zero-shot, public, unseen or demo"
+        "--suite",
+        metavar="NAME",
+        help="a set of datasets: all, zero-shot, public, unseen, nano or demo",
     )
     parser.add_argument(
         "--depth",

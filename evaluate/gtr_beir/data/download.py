@@ -61,8 +61,8 @@ def download(
             part.unlink(missing_ok=True)
             if last:
                 raise FetchError(
-                    f"{url} twice gave a file whose MD5 is not {md5}; try again later, or give a "
-                    "mirror with --base-url"
+                    f"{url} twice gave a file whose MD5 is not {md5}; try again later, or name a "
+                    "mirror in GTR_BEIR_URL"
                 ) from None
             progress.say(f"{url}: the MD5 is wrong; fetching it once more from the start")
 
@@ -82,8 +82,8 @@ class _Resuming:
             time.sleep(min(1.0, patience.pause))
             if not is_reachable(url, seconds=1.0):
                 raise FetchError(
-                    f"{url} could not be fetched (no connection); check the network, or give a "
-                    "mirror with --base-url"
+                    f"{url} could not be fetched (no connection); check the network, or name a "
+                    "mirror in GTR_BEIR_URL"
                 )
         failures, best = 0, self._size()
         for request in range(1, patience.requests + 1):
@@ -97,7 +97,7 @@ class _Resuming:
                 if failures >= patience.attempts or request == patience.requests:
                     raise FetchError(
                         f"{url} could not be fetched ({error}); run again to continue where it "
-                        "stopped, or give a mirror with --base-url"
+                        "stopped, or name a mirror in GTR_BEIR_URL"
                     ) from error
                 pause = min(patience.pause * 2 ** (failures - 1), patience.longest_pause)
                 self._progress.say(f"{url}: {error}; trying again in {pause:.0f} s")
@@ -179,7 +179,7 @@ class _Resuming:
         self._part.unlink(missing_ok=True)
         return FetchError(
             f"{url} sends more than the {self._most:,} bytes that the file has; is the address "
-            "right? Give another mirror with --base-url"
+            "right? Name another mirror in GTR_BEIR_URL"
         )
 
 
@@ -223,7 +223,7 @@ class _Watched(Watch):
             return None
         return FetchError(
             f"{url} sends less than {self.patience.floor:,} bytes a second; run again later to "
-            "continue where it stopped, or give a mirror with --base-url"
+            "continue where it stopped, or name a mirror in GTR_BEIR_URL"
         )
 
 

@@ -87,7 +87,7 @@ def _fetch_from_hub(
     not asked."""
     if not hub_is_reachable():
         what = "" if server is None else f"{str(server).partition(';')[0]}, and "
-        other = "" if server is None else "give a mirror with --base-url, "
+        other = "" if server is None else "name a mirror in GTR_BEIR_URL, "
         raise FetchError(
             f"{what}there is no connection to the {'mirrors on the ' if server else ''}Hugging "
             f"Face hub; check the network, {other}or import a copy with `gtr-beir datasets import "

@@ -96,6 +96,22 @@ def test_compare_of_a_folder_without_results(
     )
 
 
+def test_compare_of_a_name_with_a_slip(
+    tmp_path: Path, values: Callable[..., Path], refused: Refused
+) -> None:
+    """Of a system in the results folder."""
+    results = tmp_path / "results"
+    for name in ("bm25-flat", "toy"):
+        place = results / name / "mine"
+        place.mkdir(parents=True)
+        (place / "record.json").write_text("{}")
+    refused(
+        f"there is no result of 'bm25-flt' in {results}; did you mean 'bm25-flat'?",
+        *("compare", "bm25-flt", values("b", "q1,0.5,1")),
+        code=2,
+    )
+
+
 @pytest.mark.parametrize(
     "lines",
     [("q1,high,1",), ("q1,,1",), ("q1,nan,1",), ("q1,0.5,1", "q1,0.5,1"), ("q1,0.5,1,7,8",), ()],

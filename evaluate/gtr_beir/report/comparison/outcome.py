@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gtr_beir.data.registry import closest
 from gtr_beir.errors import RequirementError, UsageError
 from gtr_beir.kept import finish_all
 from gtr_beir.ranking.measures import Measure
@@ -194,8 +195,12 @@ def compare(
 
 
 def _found(given: Path, results: Path) -> Path:
-    """What is given, or the system of that name in the results folder."""
+    """What is given, or the system of that name in the results folder; UsageError for a slip."""
     named = results / given
+    if not given.exists() and not named.is_dir() and len(given.parts) == 1:
+        systems = tuple(path.parent.parent.name for path in sorted(results.glob(f"*/*/{RECORD}")))
+        if near := closest(given.name, systems, cutoff=0.75):
+            raise UsageError(f"there is no result of '{given}' in {results}{near}")
     found = named if not given.exists() and named.is_dir() else given
     finish_all(found.parent if found.is_file() else found)
     return found
