@@ -99,7 +99,7 @@ def test_one_result_has_no_table(datasets: Path, capsys: pytest.CaptureFixture[s
     assert cli.main(["run", "spy-a", *named("one")]) == 0
     again = capsys.readouterr()
     assert again.out == told.out
-    assert "  note: it was there already; --again does it anew\n" in again.err
+    assert "  it was there already; --again does it anew\n" in again.err
     assert cli.main(["run", "spy-a", *named("one"), "-q"]) == 0
     assert capsys.readouterr().err == ""
 

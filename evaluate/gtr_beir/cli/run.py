@@ -123,7 +123,7 @@ def _run(options: argparse.Namespace) -> int:
             if outcome.loaded or all(other.place != outcome.place for other in outcomes):
                 _tell(outcome, options.shard, as_json=options.json, quiet=options.quiet)
                 if outcome.found and work.pairs == 1 and not options.quiet:
-                    _say("  note: it was there already; --again does it anew")
+                    _say("  it was there already; --again does it anew")
             outcomes.append(outcome)
     finally:
         if cluster is not None:
