@@ -48,33 +48,31 @@ for line in sys.stdin:
 HEAD = b'HTTP/1.1 200 OK\r\nETag: "a"\r\nX-Repo-Commit: ' + b"0" * 40 + b"\r\n"
 
 
+def slowly(out: IO[bytes], data: bytes) -> None:
+    for byte in data:
+        out.write(bytes([byte]))
+        time.sleep(0.05)
+
+
 def drip(out: IO[bytes]) -> None:
     out.write(HEAD + b"Content-Length: 50000\r\n\r\n")
-    for _ in range(1000):
-        out.write(b"x")
-        time.sleep(0.05)
+    slowly(out, b"x" * 1000)
 
 
 def drip_of_the_head(out: IO[bytes]) -> None:
-    for byte in HEAD * 100:
-        out.write(bytes([byte]))
-        time.sleep(0.05)
+    slowly(out, HEAD * 100)
 
 
 def drip_of_chunks(out: IO[bytes]) -> None:
     """Of which no byte of a body comes out."""
     out.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4;")
-    for _ in range(1000):
-        out.write(b"x")
-        time.sleep(0.05)
+    slowly(out, b"x" * 1000)
 
 
 def until_the_end(out: IO[bytes]) -> None:
     """Without a length: whole wherever the connection ends."""
     out.write(HEAD + b"Connection: close\r\n\r\n")
-    for _ in range(1000):
-        out.write(b"x")
-        time.sleep(0.05)
+    slowly(out, b"x" * 1000)
 
 
 def go_on(out: IO[bytes]) -> None:

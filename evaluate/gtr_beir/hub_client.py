@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gtr_beir.digests import hash_file
 from gtr_beir.errors import FetchError
 from gtr_beir.network import Patience, Watch, is_reachable
 
@@ -44,8 +45,8 @@ def patient_hub() -> Iterator[None]:
     from huggingface_hub.utils import _http
     from huggingface_hub.utils.logging import get_verbosity, set_verbosity
 
-    factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
     with _one_at_a_time:
+        factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
         verbosity = get_verbosity()
         set_verbosity(logging.ERROR)
         _http.set_client_factory(lambda: _watched(factory()))
@@ -74,11 +75,21 @@ def digests_on_hub(name: str, *, kind: str, commit: str | None) -> Mapping[str, 
     return found
 
 
-def require_as_on_hub(name: str, digests: Mapping[str, str], files: Mapping[str, Path]) -> None:
+def require_as_on_hub(
+    name: str,
+    digests: Mapping[str, str],
+    files: Mapping[str, Path],
+    *,
+    sha256: Callable[[Path], str] = hash_file,
+) -> None:
     """FetchError, naming the file, where one that was fetched (by path in the repository) has not
-    the hub's digest; it is removed, so that it is fetched again."""
+    the hub's digest; it is removed, so that it is fetched again. sha256: of a file, for callers who
+    need it again."""
     for path, file in files.items():
-        if path not in digests or digests[path] == _digest(file, digests[path]):
+        if path not in digests:
+            continue
+        how, _, said = digests[path].partition(":")
+        if said == (sha256(file) if how == "sha256" else _git_name(file)):
             continue
         # In the hub's cache a name is a link to bytes two folders up.
         content = file.resolve()
@@ -91,15 +102,10 @@ def require_as_on_hub(name: str, digests: Mapping[str, str], files: Mapping[str,
         )
 
 
-def _digest(file: Path, like: str) -> str:
-    how = like.partition(":")[0]
-    digest = hashlib.sha256() if how == "sha256" else hashlib.sha1()
-    if how == "git":
-        digest.update(b"blob %d\0" % file.stat().st_size)
-    with file.open("rb") as content:
-        while part := content.read(1 << 20):
-            digest.update(part)
-    return f"{how}:{digest.hexdigest()}"
+def _git_name(file: Path) -> str:
+    """SHA-1, as git names a content; such files are small."""
+    content = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def _watched(client: Any) -> Any:

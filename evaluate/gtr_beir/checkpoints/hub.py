@@ -217,7 +217,7 @@ def wanted_files(files: Iterable[str]) -> list[str]:
 def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
     """The folder of a hub checkpoint in the Hugging Face cache, fetched if need be."""
     from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         with _explained(name, revision):
@@ -233,18 +233,12 @@ def fetch_checkpoint(name: str, revision: str | None, offline: bool) -> Path:
             "it is not in the cache; check the name and the network, name a mirror in HF_ENDPOINT, "
             "or give the path of a folder"
         ) from None
-    except (HfHubHTTPError, OSError) as error:
-        raise _not_fetched(name, error) from error
     except GtrBeirError:
         raise
-    except Exception as error:  # of whatever library the client speaks through
-        raise _not_fetched(name, error) from error
-
-
-def _not_fetched(name: str, error: Exception) -> FetchError:
-    return FetchError(
-        f"'{name}' could not be fetched from the Hugging Face hub ({error}); try again later"
-    )
+    except Exception as error:  # of the client, or of whatever library it speaks through
+        raise FetchError(
+            f"'{name}' could not be fetched from the Hugging Face hub ({error}); try again later"
+        ) from error
 
 
 def _fetched(name: str, revision: str | None) -> Path:
@@ -271,7 +265,8 @@ def _fetched(name: str, revision: str | None) -> Path:
         digests = digests_on_hub(name, kind="model", commit=entry.sha) if missing else {}
         # By the name that was asked for, so that it is found again without a network.
         path = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    require_as_on_hub(name, digests, {file: path / file for file in missing})
+    # The fingerprint reads the same bytes, and finds them read.
+    require_as_on_hub(name, digests, {file: path / file for file in missing}, sha256=hash_of)
     return path
 
 
